@@ -1,0 +1,57 @@
+// Package engine takes one mapping end to end:
+// collect → mapping → plan → apply → Outcome.
+//
+// It owns the ports below and knows neither client-go nor vault/api. The
+// controller and the plugin run the very same engine over the same adapters
+// (internal/store for Vault, internal/kube for Kubernetes).
+package engine
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
+	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
+	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
+)
+
+// Stores opens stores for a mapping. Implemented by store.Pass.
+type Stores interface {
+	// Open resolves the reference (SecretStore in namespace, or
+	// ClusterSecretStore) and returns a logged-in reader for the mapping's
+	// namespace. Errors are *kv.Error; a store that is another controller's
+	// (class, other provider) gives ErrForeignStore.
+	Open(ctx context.Context, ref eso.StoreRef, namespace string) (Reader, error)
+}
+
+// Reader reads KV secrets of one store. Within one pass equal reads are made
+// once, whoever asks.
+type Reader interface {
+	// Read returns the payload, or a *kv.Error; only kv.Absent is absence.
+	Read(ctx context.Context, ref kv.Ref) (kv.Payload, error)
+	// List returns the full names (relative to the mount) of all secrets at and
+	// below prefix, sorted; prefix "" is the whole mount.
+	List(ctx context.Context, prefix string) ([]string, error)
+}
+
+// Secrets reads and writes target Secrets. Implemented by kube.Secrets.
+type Secrets interface {
+	// Version is the resourceVersion of the Secret as a watch last saw it:
+	// ("", true) is "known to be absent", (_, false) is "not known".
+	Version(namespace, name string) (resourceVersion string, known bool)
+	// Current reads the Secret from the API server; nil, nil when it does not exist.
+	Current(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	// Apply carries the Change out under the mapping's field manager and returns
+	// the Secret as stored (nil after Delete). ErrStale means that the Secret
+	// changed since it was read: plan again.
+	Apply(ctx context.Context, change plan.Change, fieldManager string) (*corev1.Secret, error)
+}
+
+// Sources reads what templates refer to, always in the mapping's own namespace.
+// Implemented by store.Resolver.
+type Sources interface {
+	// Source returns the data of a "Secret" or "ConfigMap".
+	Source(ctx context.Context, namespace, kind, name string) (map[string]redact.Bytes, error)
+}
