@@ -22,18 +22,8 @@ type Stores interface {
 	// Open resolves the reference (SecretStore in namespace, or
 	// ClusterSecretStore) and returns a logged-in reader for the mapping's
 	// namespace. Errors are *kv.Error; a store that is another controller's
-	// (class, other provider) gives ErrForeignStore.
-	Open(ctx context.Context, ref eso.StoreRef, namespace string) (Reader, error)
-}
-
-// Reader reads KV secrets of one store. Within one pass equal reads are made
-// once, whoever asks.
-type Reader interface {
-	// Read returns the payload, or a *kv.Error; only kv.Absent is absence.
-	Read(ctx context.Context, ref kv.Ref) (kv.Payload, error)
-	// List returns the full names (relative to the mount) of all secrets at and
-	// below prefix, sorted; prefix "" is the whole mount.
-	List(ctx context.Context, prefix string) ([]string, error)
+	// (class, other provider) gives kv.ErrForeignStore.
+	Open(ctx context.Context, ref eso.StoreRef, namespace string) (kv.Reader, error)
 }
 
 // Secrets reads and writes target Secrets. Implemented by kube.Secrets.
@@ -44,7 +34,7 @@ type Secrets interface {
 	// Current reads the Secret from the API server; nil, nil when it does not exist.
 	Current(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 	// Apply carries the Change out under the mapping's field manager and returns
-	// the Secret as stored (nil after Delete). ErrStale means that the Secret
+	// the Secret as stored (nil after Delete). plan.ErrStale means that the Secret
 	// changed since it was read: plan again.
 	Apply(ctx context.Context, change plan.Change, fieldManager string) (*corev1.Secret, error)
 }

@@ -7,6 +7,7 @@
 package kv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -129,3 +130,17 @@ func KindOf(err error) Kind {
 	}
 	return ""
 }
+
+// Reader reads KV secrets of one store. Within one pass equal reads are made once,
+// whoever asks.
+type Reader interface {
+	// Read returns the payload, or an *Error; only Absent is absence.
+	Read(ctx context.Context, ref Ref) (Payload, error)
+	// List returns the full names (relative to the mount) of all secrets at and
+	// below prefix, sorted; prefix "" is the whole mount.
+	List(ctx context.Context, prefix string) ([]string, error)
+}
+
+// ErrForeignStore says that a store is another controller's: another class, or
+// another provider than Vault.
+var ErrForeignStore = errors.New("the store belongs to another controller")

@@ -6,7 +6,11 @@
 // anything; planning again after a Change was applied yields None.
 package plan
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 // Action is what is to be done with the target Secret.
 type Action string
@@ -49,3 +53,6 @@ type Change struct {
 	Added, Changed, Removed []string
 	Unchanged               int
 }
+
+// ErrStale says that the Secret changed since it was read: read and plan again.
+var ErrStale = errors.New("the Secret changed meanwhile")
