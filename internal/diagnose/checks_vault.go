@@ -142,5 +142,5 @@ func clocksAgree(_ *Facts, s *Store) Verdict {
 	if !skew.Known || skew.Value.Abs() < 30*time.Second {
 		return Verdict{}
 	}
-	return warn("chronyc tracking   # on the nodes of Vault and of the cluster", "Vault's clock is off by %s: tokens and certificates end early or late", skew.Value.Round(time.Second))
+	return warn("chronyc tracking   # on the nodes of Vault and of the cluster", "Vault's clock is off by %s: tokens and certificates end early or late", skew.Value.Abs().Round(time.Second))
 }
