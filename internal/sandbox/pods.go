@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	_ "embed" // for stages.yaml
 	"fmt"
 	"os"
 	"strings"
@@ -12,10 +13,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
+//go:embed stages.yaml
+var stages string
+
 // startPods starts kwok, makes a Node and, in namespace vault, what HashiCorp's
 // Helm chart would have made: Pods and Services with its labels.
 func (s *Sandbox) startPods(ctx context.Context, port int) error {
-	if err := os.WriteFile(s.path("kwok.yaml"), []byte(s.forwards()), 0o600); err != nil {
+	if err := os.WriteFile(s.path("kwok.yaml"), []byte(stages+s.forwards()), 0o600); err != nil {
 		return err
 	}
 	err := s.start("kwok", s.binaries["kwok"], nil,
