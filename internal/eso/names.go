@@ -63,10 +63,10 @@ const (
 	ReasonValid                 = "Valid"
 	ReasonInvalidProviderConfig = "InvalidProviderConfig"
 
-	MessageValid         = "store validated"
-	MessageNoClient      = "unable to create client"
-	MessageNotValidated  = "unable to validate store"
-	CapabilitiesVault    = "ReadWrite"
+	MessageValid        = "store validated"
+	MessageNoClient     = "unable to create client"
+	MessageNotValidated = "unable to validate store"
+	CapabilitiesVault   = "ReadWrite"
 )
 
 // Reasons of events on ExternalSecrets (ESO v2.9.0).

@@ -9,7 +9,6 @@ import (
 
 // Provider holds the one provider of a store. Providers other than vault are kept
 // as they are and never looked into.
-//
 type Provider struct {
 	Vault *VaultProvider `json:"vault,omitempty"`
 

@@ -10,7 +10,9 @@ import (
 // ESO v2.9.0's rule for data, used for metadata and lists alike.
 
 // DataPath is the request path of a read, below /v1/.
-func DataPath(mount string, version int, key string) string { return kvPath(mount, version, key, "data") }
+func DataPath(mount string, version int, key string) string {
+	return kvPath(mount, version, key, "data")
+}
 
 // MetadataPath is the request path of a secret's metadata (KV v2).
 func MetadataPath(mount string, version int, key string) string {

@@ -1,0 +1,72 @@
+# kubectl-vaultsecret. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
+PKG     := vaultsecret.io/kubectl-vaultsecret
+LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
+GO      := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+TOOLS   := bin/controller-gen bin/staticcheck bin/gofumpt
+SANDBOX ?= /tmp/vaultsecret-sandbox
+
+.PHONY: help build test test-short lint generate check-generated demo sandbox bench fuzz release-snapshot image clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/kubectl-vaultsecret, bin/vaultsecret-controller and bin/sandbox
+	@mkdir -p bin
+	$(GO) -o bin/kubectl-vaultsecret ./cmd/kubectl-vaultsecret
+	$(GO) -o bin/vaultsecret-controller ./cmd/vaultsecret-controller
+	$(GO) -o bin/sandbox ./hack/sandbox
+	@ln -sf kubectl-vaultsecret bin/kubectl_complete-vaultsecret
+
+test: build ## Run every test, on a real etcd, kube-apiserver and Vault (built once, about 15 minutes when cold)
+	bin/sandbox build
+	go test -timeout 40m -p 2 ./...
+
+test-short: ## Run the tests of the pure packages only
+	go test ./internal/eso ./internal/kv ./internal/redact ./internal/mapping ./internal/plan ./internal/diagnose ./internal/archtest
+
+lint: bin/staticcheck bin/gofumpt ## Run gofumpt, go vet and staticcheck
+	@out=$$(bin/gofumpt -l $$(git ls-files '*.go' | grep -v zz_generated)); if [ -n "$$out" ]; then echo "not gofumpt-ed:"; echo "$$out"; exit 1; fi
+	go vet ./...
+	bin/staticcheck ./...
+
+generate: bin/controller-gen ## Generate deepcopy functions and CRDs from internal/eso
+	hack/generate.sh
+
+check-generated: generate ## Fail when `make generate` changes anything
+	@git diff --exit-code --stat -- internal manifests docs || { echo "run 'make generate' and commit the result"; exit 1; }
+
+demo: build ## From a sealed Vault to a synced Secret, rotated, broken, diagnosed and mended
+	@bin/sandbox build --only etcd,kube-apiserver,kube-controller-manager,kubectl,vault,kwok
+	@hack/demo/demo.sh
+
+sandbox: build ## Keep the whole stack with the controller running in the foreground (Ctrl-C ends it)
+	@bin/sandbox up --foreground --controller --dir $(SANDBOX)
+
+bench: ## Run the Go benchmarks with allocation counts
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
+	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/func //'); do \
+	    echo "$$pkg $$target"; go test ./$$pkg -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-30s} || exit 1; done; done
+
+release-snapshot: ## Build archives, checksums and the krew manifest into dist/
+	go run ./hack/release --version $(VERSION) --out dist
+
+image: ## Build the controller's container image (needs docker)
+	CGO_ENABLED=0 GOOS=linux $(GO) -o dist/image/vaultsecret-controller ./cmd/vaultsecret-controller
+	docker build -f hack/Dockerfile -t vaultsecret-controller:$(VERSION) dist/image
+
+clean: ## Remove bin/ and dist/
+	rm -rf bin dist
+
+bin/controller-gen: hack/tools/go.mod
+	go -C hack/tools build -o ../../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/staticcheck: hack/tools/go.mod
+	go -C hack/tools build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
+bin/gofumpt: hack/tools/go.mod
+	go -C hack/tools build -o ../../bin/ mvdan.cc/gofumpt
