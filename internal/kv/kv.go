@@ -144,3 +144,10 @@ type Reader interface {
 // ErrForeignStore says that a store is another controller's: another class, or
 // another provider than Vault.
 var ErrForeignStore = errors.New("the store belongs to another controller")
+
+// ErrDeleted and ErrDestroyed are the cause of an Absent error when Vault's own
+// answer says what became of the version.
+var (
+	ErrDeleted   = errors.New("the version is deleted")
+	ErrDestroyed = errors.New("the version is destroyed")
+)
