@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -32,64 +33,72 @@ func main() {
 }
 
 func up() *cobra.Command {
-	config := sandbox.Config{Detach: true, Progress: os.Stderr}
+	config := sandbox.Config{Progress: os.Stderr}
 	var foreground, controller bool
 	cmd := &cobra.Command{
 		Use: "up --dir DIR", Short: "Start a sandbox and leave it running", Args: cobra.NoArgs,
-		Example: "  sandbox up --dir /tmp/sandbox\n  . /tmp/sandbox/env\n  kubectl get pods -n vault",
+		Example: "  sandbox up --dir /tmp/sandbox\n  . /tmp/sandbox/env\n  kubectl -n vault get pods\n  sandbox down --dir /tmp/sandbox",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			start := time.Now()
-			s, err := sandbox.Start(cmd.Context(), config)
-			if err != nil {
+			config.Detach = !foreground
+			config.CRDs = config.CRDs || controller
+			s, err := start(cmd.Context(), config, controller)
+			if err != nil || !foreground {
 				return err
 			}
-			if controller {
-				if err := s.StartController(cmd.Context()); err != nil {
-					s.Stop()
-					return err
-				}
-			}
-			fmt.Fprintf(os.Stderr, "ready in %s; use it with: . %s/env\n", time.Since(start).Round(100*time.Millisecond), s.Dir)
-			if !foreground {
-				return nil
-			}
-			env, err := os.ReadFile(s.Dir + "/env")
-			if err != nil {
-				return err
-			}
-			fmt.Print(string(env))
-			fmt.Fprintln(os.Stderr, "Ctrl-C ends it.")
-			<-cmd.Context().Done()
-			s.Stop()
-			return nil
+			return hold(cmd.Context(), s)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&config.Dir, "dir", "", "directory that holds everything")
 	flags.StringVar(&config.Vault, "vault", sandbox.VaultUnsealed, "state of Vault: unsealed, sealed, uninitialized or none")
 	flags.IntVar(&config.VaultNodes, "vault-nodes", 1, "Vault servers: 1 or 3 (raft)")
-	flags.BoolVar(&config.VaultTLS, "vault-tls", false, "serve Vault by TLS, with a private CA")
-	flags.BoolVar(&foreground, "foreground", false, "stay, print the exports, and end the sandbox on Ctrl-C")
+	flags.BoolVar(&config.VaultTLS, "vault-tls", false, "serve Vault by TLS, with a private CA in DIR/vault-ca.pem")
+	flags.BoolVar(&config.CRDs, "crds", false, "apply manifests/crds")
 	flags.BoolVar(&controller, "controller", false, "apply manifests/ and run the controller as its ServiceAccount")
-	_ = cmd.MarkFlagRequired("dir")
+	flags.BoolVar(&foreground, "foreground", false, "stay, print the exports, and end the sandbox on Ctrl-C")
+	_ = cmd.MarkFlagRequired("dir") // fails only for a flag that is not there
 	return cmd
+}
+
+func start(ctx context.Context, config sandbox.Config, controller bool) (*sandbox.Sandbox, error) {
+	begin := time.Now()
+	s, err := sandbox.Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if controller {
+		if err := s.StartController(ctx); err != nil {
+			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	fmt.Fprintf(os.Stderr, "ready in %s; use it with: . %s\n", time.Since(begin).Round(100*time.Millisecond), filepath.Join(s.Dir, "env"))
+	return s, nil
+}
+
+// hold shows the exports, waits for the signal and ends the sandbox.
+func hold(ctx context.Context, s *sandbox.Sandbox) error {
+	env, err := os.ReadFile(filepath.Join(s.Dir, "env"))
+	if err == nil {
+		fmt.Print(string(env))
+		fmt.Fprintln(os.Stderr, "Ctrl-C ends it.")
+		<-ctx.Done()
+	}
+	return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 }
 
 func down() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use: "down --dir DIR", Short: "End a sandbox", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Use: "down --dir DIR", Short: "End a sandbox and remove its data; its logs stay", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := sandbox.Load(dir)
 			if errors.Is(err, fs.ErrNotExist) {
-				fmt.Fprintln(os.Stderr, "no sandbox in", dir)
-				return nil
+				return nil // it has ended already
 			}
 			if err != nil {
 				return err
 			}
-			s.Stop()
-			return nil
+			return s.Stop(cmd.Context())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "directory of the sandbox")
@@ -100,8 +109,8 @@ func down() *cobra.Command {
 func build() *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
-		Use: "build", Short: "Build the sandbox's binaries into bin/", Args: cobra.NoArgs,
-		Long: "Build what is not found on PATH, in KUBEBUILDER_ASSETS or by VAULT_BIN: " + strings.Join(sandbox.Names(), ", ") + ".",
+		Use: "build", Short: "Build the sandbox's programs into bin/, those that are missing", Args: cobra.NoArgs,
+		Long: "Build what is neither in KUBEBUILDER_ASSETS, nor named by VAULT_BIN, nor new enough on PATH: " + strings.Join(sandbox.Programs(), ", ") + ".",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			root, err := sandbox.Root()
 			if err != nil {
@@ -111,14 +120,14 @@ func build() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringSliceVar(&only, "only", sandbox.Names(), "binaries to build")
+	cmd.Flags().StringSliceVar(&only, "only", sandbox.Programs(), "programs to build")
 	return cmd
 }
 
 func proxy() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use: "proxy", Hidden: true, Args: cobra.NoArgs,
+		Use: "proxy", Short: "Serve the Service names of a sandbox's Vault", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := sandbox.Load(dir)
 			if err != nil {

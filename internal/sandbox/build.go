@@ -2,47 +2,42 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strconv"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
 
-const kubernetesVersion = "v1.37.2"
-
-// part is a binary of the sandbox and the module under hack/ that pins it.
+// part is a program of the sandbox and the module under hack/ that pins it.
 type part struct {
 	name, module, pkg string
-	args              []string
-	minutes           float64 // CPU-minutes of a cold build, for the progress line
+	tags              string
+	oldest            string   // the oldest version that is taken when found, as major.minor
+	version           []string // the arguments that make it print its version
+	minutes           float64  // CPU-minutes of a cold build, for the progress line
 }
 
 func parts() []part {
-	const version = "k8s.io/component-base/version"
-	k8s := []string{"-ldflags", "-s -w -X " + version + ".gitVersion=" + kubernetesVersion +
-		" -X " + version + ".gitMajor=1 -X " + version + ".gitMinor=37 -X " + version + ".gitTreeState=clean" +
-		" -X " + version + ".gitCommit=unknown -X " + version + ".buildDate=1970-01-01T00:00:00Z"}
-	plain := []string{"-ldflags", "-s -w"}
+	const k8s = "k8s.io/kubernetes/cmd/"
+	flag := []string{"--version"}
 	return []part{
-		{"etcd", "etcd", "go.etcd.io/etcd/server/v3", plain, 0.5},
-		{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", k8s, 15},
-		{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", k8s, 5},
-		{"kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl", k8s, 1},
-		{"vault", "vault", "github.com/hashicorp/vault", append([]string{"-tags", "minimal"}, plain...), 8},
-		{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", plain, 1},
-		{"krew", "krew", "sigs.k8s.io/krew/cmd/krew", plain, 0.5},
+		{"etcd", "etcd", "go.etcd.io/etcd/server/v3", "", "3.5", flag, 0.5},
+		{"kube-apiserver", "kubernetes", k8s + "kube-apiserver", "", "1.33", flag, 14},
+		{"vault", "vault", "github.com/hashicorp/vault", "minimal", "1.21", flag, 7},
+		{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "", "0.7", flag, 1},
+		{"kube-controller-manager", "kubernetes", k8s + "kube-controller-manager", "", "1.33", flag, 5},
+		{"kubectl", "kubernetes", k8s + "kubectl", "", "1.33", []string{"version", "--client"}, 1},
+		{"krew", "krew", "sigs.k8s.io/krew/cmd/krew", "", "0.4", []string{"version"}, 0.5},
 	}
 }
 
-// Names lists the binaries that Build knows.
-func Names() []string {
+// Programs lists what Build knows, in the order in which it builds.
+func Programs() []string {
 	var names []string
 	for _, p := range parts() {
 		names = append(names, p.name)
@@ -50,21 +45,34 @@ func Names() []string {
 	return names
 }
 
-// Build makes sure that the named binaries exist and returns their paths. Found
-// ones are used: VAULT_BIN, then the directory KUBEBUILDER_ASSETS, then PATH (a
-// kubectl older than 1.33 is passed over); the rest is built once into root/bin,
-// where a change of the module that pins it makes it be built again. Progress goes
-// to out. Parallel calls wait for each other.
-func Build(ctx context.Context, root string, out io.Writer, names ...string) (map[string]string, error) {
+// Build makes sure that the named programs exist and returns the path of each. The
+// first of these is taken:
+//
+//  1. for vault, what VAULT_BIN names; else what the directory KUBEBUILDER_ASSETS
+//     holds, if it is not too old;
+//  2. what was built into root/bin from the module that pins it as it is now;
+//  3. what is on PATH, if it is not too old;
+//  4. what is then built, once, into root/bin.
+//
+// A line for each build goes to progress. Calls of several processes wait for each
+// other.
+func Build(ctx context.Context, root string, progress io.Writer, names ...string) (map[string]string, error) {
+	for _, name := range names {
+		if !slices.Contains(Programs(), name) {
+			return nil, fmt.Errorf("no program %q: there are %s", name, strings.Join(Programs(), ", "))
+		}
+	}
 	paths := map[string]string{}
 	var missing []part
 	for _, p := range parts() {
-		if !contains(names, p.name) {
+		if !slices.Contains(names, p.name) {
 			continue
 		}
-		if path := find(root, p); path != "" {
-			paths[p.name] = path
-		} else {
+		path, err := p.find(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		if paths[p.name] = path; path == "" {
 			missing = append(missing, p)
 		}
 	}
@@ -80,109 +88,113 @@ func Build(ctx context.Context, root string, out io.Writer, names ...string) (ma
 	}
 	defer unlock()
 	for i, p := range missing {
-		if path := find(root, p); path != "" { // built while we waited
-			paths[p.name] = path
-			continue
+		if !p.current(root) { // else it was built while we waited
+			fmt.Fprintf(progress, "building %s (%d of %d; about %g min of one core when nothing is cached)\n", p.name, i+1, len(missing), p.minutes)
+			start := time.Now()
+			if err := p.build(ctx, root); err != nil {
+				return nil, fmt.Errorf("building %s: %w", p.name, err)
+			}
+			fmt.Fprintf(progress, "built %s in %s\n", p.name, time.Since(start).Round(time.Second))
 		}
-		fmt.Fprintf(out, "building %s (%d of %d, about %.1f min of one core when cold) … ", p.name, i+1, len(missing), p.minutes)
-		start := time.Now()
-		if err := compile(ctx, root, p); err != nil {
-			fmt.Fprintln(out, "failed")
-			return nil, fmt.Errorf("building %s: %w", p.name, err)
-		}
-		fmt.Fprintf(out, "done in %s\n", time.Since(start).Round(time.Second))
-		paths[p.name] = filepath.Join(root, "bin", p.name)
+		paths[p.name] = p.built(root)
 	}
 	return paths, nil
 }
 
-func compile(ctx context.Context, root string, p part) error {
-	module := filepath.Join(root, "hack", p.module)
-	binary := filepath.Join(root, "bin", p.name)
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", binary + ".new"}, p.args...)
-	cmd := exec.CommandContext(ctx, "go", append(args, p.pkg)...)
-	cmd.Dir = module
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+// find returns the program's path, "" when it has to be built.
+func (p part) find(ctx context.Context, root string) (string, error) {
+	if path := os.Getenv("VAULT_BIN"); path != "" && p.name == "vault" {
+		if !p.fits(ctx, path) {
+			return "", fmt.Errorf("VAULT_BIN=%s is not a vault of version %s or newer", path, p.oldest)
+		}
+		return path, nil
+	}
+	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
+		if path := filepath.Join(assets, p.name); p.fits(ctx, path) {
+			return path, nil
+		}
+	}
+	if p.current(root) {
+		return p.built(root), nil
+	}
+	if path, err := exec.LookPath(p.name); err == nil && path != p.built(root) && p.fits(ctx, path) {
+		return filepath.Abs(path)
+	}
+	return "", nil
+}
+
+// fits runs a program to learn whether it is new enough. The first number with two
+// dots in what it prints is taken for its version.
+func (p part) fits(ctx context.Context, path string) bool {
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	text, err := exec.CommandContext(ctx, path, p.version...).CombinedOutput()
+	found := regexp.MustCompile(`(\d+)\.(\d+)\.\d+`).FindSubmatch(text)
+	if err != nil || found == nil {
+		return false
+	}
+	var major, minor, oldMajor, oldMinor int
+	_, err = fmt.Sscanf(string(found[0]), "%d.%d", &major, &minor)
+	_, oldErr := fmt.Sscanf(p.oldest, "%d.%d", &oldMajor, &oldMinor)
+	return err == nil && oldErr == nil && (major > oldMajor || major == oldMajor && minor >= oldMinor)
+}
+
+func (p part) built(root string) string { return filepath.Join(root, "bin", p.name) }
+func (p part) stamp(root string) string { return filepath.Join(root, "bin", "."+p.name+".mod") }
+func (p part) gomod(root string) string { return filepath.Join(root, "hack", p.module, "go.mod") }
+
+// current tells whether bin/ holds the program as its module pins it now.
+func (p part) current(root string) bool {
+	if _, err := os.Stat(p.built(root)); err != nil {
+		return false
+	}
+	want, err := os.ReadFile(p.gomod(root))
+	have, haveErr := os.ReadFile(p.stamp(root))
+	return err == nil && haveErr == nil && string(want) == string(have)
+}
+
+func (p part) build(ctx context.Context, root string) error {
+	pin, err := os.ReadFile(p.gomod(root))
+	if err != nil {
+		return err
+	}
+	flags, err := p.linkerFlags(string(pin))
+	if err != nil {
+		return err
+	}
+	binary := p.built(root)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
+		"-tags", p.tags, "-ldflags", flags, "-o", binary+".new", p.pkg)
+	cmd.Dir = filepath.Dir(p.gomod(root))
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build in %s: %w\n%s", module, err, text)
+		return fmt.Errorf("go build %s in %s: %w\n%s", p.pkg, cmd.Dir, err, text)
 	}
 	if err := os.Rename(binary+".new", binary); err != nil {
 		return err
 	}
-	pin, err := os.ReadFile(filepath.Join(module, "go.mod"))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(stamp(root, p), pin, 0o644)
+	return os.WriteFile(p.stamp(root), pin, 0o644)
 }
 
-func stamp(root string, p part) string { return filepath.Join(root, "bin", "."+p.name+".mod") }
-
-func find(root string, p part) string {
-	if p.name == "vault" && os.Getenv("VAULT_BIN") != "" {
-		return os.Getenv("VAULT_BIN")
+// linkerFlags strip the program and tell Kubernetes which version it is; without
+// that its parts refuse each other.
+func (p part) linkerFlags(pin string) (string, error) {
+	flags := "-s -w"
+	if p.module != "kubernetes" {
+		return flags, nil
 	}
-	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" && executable(filepath.Join(assets, p.name)) {
-		return filepath.Join(assets, p.name)
+	version := regexp.MustCompile(`k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)`).FindStringSubmatch(pin)
+	if version == nil {
+		return "", fmt.Errorf("hack/%s/go.mod does not require k8s.io/kubernetes", p.module)
 	}
-	built := filepath.Join(root, "bin", p.name)
-	if path, err := exec.LookPath(p.name); err == nil && path != built && fits(p, path) {
-		return path
+	for _, pair := range [][2]string{
+		{"gitVersion", version[1]}, {"gitMajor", version[2]}, {"gitMinor", version[3]},
+		{"gitCommit", "unknown"}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
+	} {
+		flags += " -X k8s.io/component-base/version." + pair[0] + "=" + pair[1]
 	}
-	pin, err := os.ReadFile(filepath.Join(root, "hack", p.module, "go.mod"))
-	was, stampErr := os.ReadFile(stamp(root, p))
-	if err == nil && stampErr == nil && string(pin) == string(was) && executable(built) {
-		return built
-	}
-	return ""
-}
-
-// fits refuses a kubectl that is too old for the sandbox's API server.
-func fits(p part, path string) bool {
-	if p.name != "kubectl" {
-		return true
-	}
-	text, err := exec.Command(path, "version", "--client", "-o", "json").Output()
-	var version struct {
-		ClientVersion struct{ Minor string }
-	}
-	if err != nil || json.Unmarshal(text, &version) != nil {
-		return false
-	}
-	minor, err := strconv.Atoi(strings.TrimRight(version.ClientVersion.Minor, "+"))
-	return err == nil && minor >= 33
-}
-
-func executable(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
-// Root is the directory of this repository, found from this source file or from
-// the working directory.
-func Root() (string, error) {
-	start, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	if _, file, _, ok := runtime.Caller(0); ok && filepath.IsAbs(file) {
-		start = filepath.Dir(file)
-	}
-	for dir := start; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "hack", "kubernetes", "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the repository: no hack/kubernetes/go.mod above " + start)
-		}
-	}
+	return flags, nil
 }

@@ -4,46 +4,51 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os/exec"
+	"os"
 	"path/filepath"
 )
 
-// The ServiceAccount of manifests/.
+// The ServiceAccount that manifests/ makes for the controller.
 const (
 	controllerNamespace = "vaultsecret-system"
 	controllerAccount   = "vaultsecret-controller"
 )
 
 // StartController applies manifests/ and runs bin/vaultsecret-controller on this
-// machine with the token of the manifests' own ServiceAccount, so that a missing
-// right shows. It returns when the controller is ready.
-func (s *Sandbox) StartController(ctx context.Context, args ...string) error {
-	apply := exec.CommandContext(ctx, s.Binary("kubectl"), "--kubeconfig="+s.Kubeconfig(), "apply", "-k", filepath.Join(s.root, "manifests"))
-	if text, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("applying manifests: %w\n%s", err, text)
+// machine with a token of the manifests' own ServiceAccount, so that a missing
+// right shows. It reaches Vault's Services through the proxy. It returns when the
+// controller is ready; further flags may be given.
+func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
+	binary := filepath.Join(s.root, "bin", "vaultsecret-controller")
+	if _, err := os.Stat(binary); err != nil {
+		return fmt.Errorf("the controller is not built: %w", err)
+	}
+	if err := s.kubectl(ctx, "apply", "--server-side", "-k", filepath.Join(s.root, "manifests")); err != nil {
+		return err
 	}
 	kubeconfig, err := s.ServiceAccountKubeconfig(ctx, controllerNamespace, controllerAccount)
 	if err != nil {
 		return err
 	}
-	ports, err := freePorts(2)
+	free, err := freePorts(2)
 	if err != nil {
 		return err
 	}
-	args = append([]string{
-		"--kubeconfig=" + kubeconfig, "--leader-elect",
-		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", ports[0]), fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", ports[1]),
-	}, args...)
+	health := local(free[0])
+	flags = append([]string{
+		"--kubeconfig=" + kubeconfig,
+		"--health-probe-bind-address=" + health, "--metrics-bind-address=" + local(free[1]),
+	}, flags...)
 	env := []string{"HTTP_PROXY=" + s.ProxyURL(), "HTTPS_PROXY=" + s.ProxyURL(), "NO_PROXY=127.0.0.1,localhost", "POD_NAMESPACE=" + controllerNamespace}
-	if err := s.start("controller", filepath.Join(s.root, "bin", "vaultsecret-controller"), env, args...); err != nil {
+	if err := s.start("controller", binary, env, flags...); err != nil {
 		return err
 	}
-	if err := s.wait(ctx, "controller", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/readyz", ports[0]), nil)
+	return s.await(ctx, "controller", func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+health+"/readyz", nil)
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := new(http.Transport).RoundTrip(req)
 		if err != nil {
 			return err
 		}
@@ -52,10 +57,7 @@ func (s *Sandbox) StartController(ctx context.Context, args ...string) error {
 			return fmt.Errorf("not ready: %s", resp.Status)
 		}
 		return nil
-	}); err != nil {
-		return err
-	}
-	return s.save()
+	})
 }
 
 // StopController ends the controller as a Pod's end would: by SIGTERM.

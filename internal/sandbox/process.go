@@ -1,18 +1,22 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
+
+// readyBound is how long a part may take to become ready. On two busy cores the
+// slowest takes seconds.
+const readyBound = 2 * time.Minute
 
 // process is one part of a sandbox that runs.
 type process struct {
@@ -21,6 +25,10 @@ type process struct {
 	// Started identifies the process beside its PID, so that a PID that was given
 	// to somebody else is never ended.
 	Started string `json:"started"`
+}
+
+func thisProcess() process {
+	return process{Name: "owner", PID: os.Getpid(), Started: startTime(os.Getpid())}
 }
 
 // start runs a binary in a session of its own, its output in DIR/NAME.log.
@@ -33,86 +41,129 @@ func (s *Sandbox) start(name, binary string, env []string, args ...string) error
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = s.Dir
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), env...)
-	cmd.SysProcAttr = processAttributes(s.config.Detach)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting %s: %w", name, err)
-	}
-	go func() { _ = cmd.Wait() }()
+	cmd.Env = append(plainEnvironment(), env...)
+	cmd.SysProcAttr = processAttributes(s.detach)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.Processes = append(s.Processes, process{Name: name, PID: cmd.Process.Pid, Started: startTime(cmd.Process.Pid)})
-	return nil
+	if err := spawn(cmd); err != nil {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	s.state.Processes = append(s.state.Processes, process{Name: name, PID: cmd.Process.Pid, Started: startTime(cmd.Process.Pid)})
+	return s.save()
 }
 
-// stop ends the processes of a name: SIGTERM, then SIGKILL after five seconds.
-func (s *Sandbox) stop(name string) {
-	s.mu.Lock()
-	var ending, rest []process
-	for _, p := range s.Processes {
-		if p.Name == name {
-			ending = append(ending, p)
-		} else {
-			rest = append(rest, p)
+// spawn starts a command from a thread that lives as long as the command: the
+// kernel sends the parent-death signal when the thread ends, not the process.
+func spawn(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with this function
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // reaps it; how it ended is read from its log
+		}
+	}()
+	return <-started
+}
+
+// plainEnvironment leaves out what would steer a part, VAULT_… and proxies above all.
+func plainEnvironment() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GOCOVERDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
 		}
 	}
-	s.Processes = rest
-	s.mu.Unlock()
-	for _, p := range ending {
-		p.end()
+	return env
+}
+
+// stop ends the part of that name, if it runs: SIGTERM, then SIGKILL after five seconds.
+func (s *Sandbox) stop(name string) {
+	p, found := s.process(name)
+	if !found {
+		return
 	}
+	p.signal(syscall.SIGTERM)
+	if !p.gone(5 * time.Second) {
+		p.signal(syscall.SIGKILL)
+		p.gone(5 * time.Second)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Processes = slices.DeleteFunc(s.state.Processes, func(q process) bool { return q == p })
+	_ = s.save() // stale at worst: an ended process is recognised by its start time
+}
+
+// killAll ends what is left and forgets it.
+func (s *Sandbox) killAll(ctx context.Context) error {
+	s.mu.Lock()
+	ending := s.state.Processes
+	s.state.Processes = nil
+	s.mu.Unlock()
+	var all sync.WaitGroup
+	stuck := make([]error, len(ending))
+	for i, p := range ending {
+		all.Go(func() {
+			p.signal(syscall.SIGKILL)
+			if !p.gone(5*time.Second) && ctx.Err() == nil {
+				stuck[i] = fmt.Errorf("%s (process %d) does not end", p.Name, p.PID)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(stuck...)
+}
+
+func (s *Sandbox) process(name string) (process, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.state.Processes, func(p process) bool { return p.Name == name })
+	if i < 0 {
+		return process{}, false
+	}
+	return s.state.Processes[i], true
+}
+
+func (s *Sandbox) anyAlive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.state.Processes, process.alive)
 }
 
 func (p process) alive() bool {
 	return p.Started != "" && startTime(p.PID) == p.Started
 }
 
-func (p process) end() {
-	if !p.alive() {
-		return
-	}
-	_ = syscall.Kill(-p.PID, syscall.SIGTERM)
-	for deadline := time.Now().Add(5 * time.Second); p.alive() && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
+// signal reaches the whole session of the part: Vault's plugins are its children.
+func (p process) signal(signal syscall.Signal) {
 	if p.alive() {
-		_ = syscall.Kill(-p.PID, syscall.SIGKILL)
+		_ = syscall.Kill(-p.PID, signal) // it may have ended just now
 	}
 }
 
-// startTime is a text that no other process with this PID shares; "" when there is
-// no such process, or it is a zombie.
-func startTime(pid int) string {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err == nil {
-		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
-		if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-			return ""
+// gone waits until the process has ended, at most for the bound.
+func (p process) gone(bound time.Duration) bool {
+	for deadline := time.Now().Add(bound); p.alive(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
 		}
-		return fields[19]
 	}
-	if _, err := os.Stat("/proc/self/stat"); err == nil {
-		return ""
-	}
-	out, err := exec.Command("ps", "-o", "lstart=", "-p", fmt.Sprint(pid)).Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
+	return true
 }
 
-// wait polls check until it succeeds; after the bound, or when the part has ended,
-// the error shows the end of the part's log.
-func (s *Sandbox) wait(ctx context.Context, name string, check func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+// await polls check until it succeeds. After readyBound, or when the part has
+// ended, the error shows the end of the part's log.
+func (s *Sandbox) await(ctx context.Context, name string, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readyBound)
 	defer cancel()
 	for {
 		err := check(ctx)
 		if err == nil {
 			return nil
 		}
-		if !s.running(name) {
-			return fmt.Errorf("%s has ended: %w\n%s", name, err, s.tail(name))
+		if p, found := s.process(name); !found || !p.alive() {
+			return fmt.Errorf("%s has ended\n%s", name, s.tail(name))
 		}
 		select {
 		case <-ctx.Done():
@@ -122,17 +173,7 @@ func (s *Sandbox) wait(ctx context.Context, name string, check func(context.Cont
 	}
 }
 
-func (s *Sandbox) running(name string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.Processes {
-		if p.Name == name && p.alive() {
-			return true
-		}
-	}
-	return false
-}
-
+// tail is the end of a part's log, for an error.
 func (s *Sandbox) tail(name string) string {
 	raw, err := os.ReadFile(s.path(name + ".log"))
 	if err != nil {
@@ -143,28 +184,4 @@ func (s *Sandbox) tail(name string) string {
 		lines = lines[len(lines)-8:]
 	}
 	return "the end of " + s.path(name+".log") + ":\n  " + strings.Join(lines, "\n  ")
-}
-
-func (s *Sandbox) path(elements ...string) string {
-	return filepath.Join(append([]string{s.Dir}, elements...)...)
-}
-
-// freePorts returns n ports that were free at one moment.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	var listeners []net.Listener
-	defer func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	}()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, errors.Join(errors.New("finding a free port"), err)
-		}
-		listeners = append(listeners, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"syscall"
 )
@@ -15,15 +17,18 @@ func processAttributes(detach bool) *syscall.SysProcAttr {
 	return a
 }
 
-// lock waits for the exclusive lock on a file.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+// startTime is a text that no other process with this PID shares; "" when there is
+// no such process, or only its zombie.
+func startTime(pid int) string {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
+	// The second field, the name in parentheses, may hold anything.
+	fields := bytes.Fields(raw[bytes.LastIndexByte(raw, ')')+1:])
+	const state, started = 0, 19
+	if len(fields) <= started || fields[state][0] == 'Z' || fields[state][0] == 'X' {
+		return ""
 	}
-	return func() { f.Close() }, nil
+	return string(fields[started])
 }

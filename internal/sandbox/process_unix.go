@@ -1,26 +1,27 @@
-//go:build !linux && !windows
+//go:build unix && !linux
 
 package sandbox
 
 import (
-	"os"
+	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
-// processAttributes gives each part a session of its own.
+// processAttributes gives each part a session of its own. There is no parent-death
+// signal here: what a killed test leaves running is ended by the next one.
 func processAttributes(bool) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true}
 }
 
-// lock waits for the exclusive lock on a file.
-func lock(path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
+// startTime is a text that no other process with this PID shares; "" when there is
+// no such process, or only its zombie.
+func startTime(pid int) string {
+	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
+	state, started, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || strings.HasPrefix(state, "Z") {
+		return ""
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
+	return strings.TrimSpace(started)
 }

@@ -2,8 +2,10 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -11,28 +13,33 @@ import (
 	"time"
 )
 
-// ProxyURL is an HTTP proxy that knows the Service names of the sandbox's Vault. A
-// controller that runs on the host takes it for the cluster's DNS.
-func (s *Sandbox) ProxyURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.ProxyPort) }
+// ProxyURL is an HTTP proxy that knows the names of the sandbox's Vault Services
+// and nothing else. A program on the host takes it for the cluster's network:
+// what a name does not resolve to, or nobody listens on, is a broken connection.
+func (s *Sandbox) ProxyURL() string { return "http://" + local(s.state.Ports.Proxy) }
 
 // startProxy runs the proxy here, or as a process of its own when the sandbox is to
 // outlive this one.
-func (s *Sandbox) startProxy(ctx context.Context, port int) error {
-	s.ProxyPort = port
-	if len(s.Vaults) == 0 {
+func (s *Sandbox) startProxy(ctx context.Context) error {
+	if s.VaultNodes() == 0 {
 		return nil
 	}
-	if !s.config.Detach {
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if !s.detach {
+		listener, err := net.Listen("tcp", local(s.state.Ports.Proxy))
 		if err != nil {
-			return err
+			return fmt.Errorf("starting the proxy: %w", err)
 		}
-		s.proxy = listener
-		go func() { _ = s.serveProxy(listener) }()
+		out, err := os.OpenFile(s.path("proxy.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		server := s.proxyServer(out)
+		s.proxy = server
+		go func() {
+			_ = server.Serve(listener) // until Stop closes it
+			_ = out.Close()
+		}()
 		return nil
-	}
-	if err := s.save(); err != nil {
-		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -41,8 +48,8 @@ func (s *Sandbox) startProxy(ctx context.Context, port int) error {
 	if err := s.start("proxy", self, nil, "proxy", "--dir", s.Dir); err != nil {
 		return err
 	}
-	return s.wait(ctx, "proxy", func(context.Context) error {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	return s.await(ctx, "proxy", func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", local(s.state.Ports.Proxy))
 		if err != nil {
 			return err
 		}
@@ -50,22 +57,23 @@ func (s *Sandbox) startProxy(ctx context.Context, port int) error {
 	})
 }
 
-// ServeProxy serves the proxy of a sandbox until the process ends.
+// ServeProxy serves the proxy of a loaded sandbox; it is a process's whole life.
 func (s *Sandbox) ServeProxy() error {
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", s.ProxyPort))
+	listener, err := net.Listen("tcp", local(s.state.Ports.Proxy))
 	if err != nil {
 		return err
 	}
-	return s.serveProxy(listener)
+	return s.proxyServer(os.Stderr).Serve(listener)
 }
 
-func (s *Sandbox) serveProxy(listener net.Listener) error {
+func (s *Sandbox) proxyServer(out io.Writer) *http.Server {
+	logger := log.New(out, "", log.LstdFlags)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-		return s.dial(ctx, address)
+		return s.dialService(ctx, address)
 	}}
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return &http.Server{ReadHeaderTimeout: 10 * time.Second, ErrorLog: logger, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodConnect {
-			s.tunnel(w, r)
+			s.tunnel(w, r, logger)
 			return
 		}
 		out := r.Clone(r.Context())
@@ -73,55 +81,82 @@ func (s *Sandbox) serveProxy(listener net.Listener) error {
 		out.Header.Del("Proxy-Connection")
 		resp, err := transport.RoundTrip(out)
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
+			refuse(logger, r, err)
 		}
 		defer resp.Body.Close()
 		for name, values := range resp.Header {
 			w.Header()[name] = values
 		}
 		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
+		_, _ = io.Copy(w, resp.Body) // the client sees a short body
 	})}
-	return server.Serve(listener)
 }
 
-func (s *Sandbox) tunnel(w http.ResponseWriter, r *http.Request) {
-	up, err := s.dial(r.Context(), r.Host)
+// refuse breaks the connection: a status code would look like Vault's own answer.
+func refuse(logger *log.Logger, r *http.Request, err error) {
+	logger.Printf("%s %s: %v", r.Method, r.Host, err)
+	panic(http.ErrAbortHandler)
+}
+
+func (s *Sandbox) tunnel(w http.ResponseWriter, r *http.Request, logger *log.Logger) {
+	up, err := s.dialService(r.Context(), r.Host)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
+		refuse(logger, r, err)
 	}
 	defer up.Close()
 	down, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		refuse(logger, r, err)
 	}
 	defer down.Close()
-	if _, err := down.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")); err != nil {
+	if _, err := io.WriteString(down, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
 	go func() {
 		_, _ = io.Copy(up, buffered)
-		up.Close()
+		_ = up.Close()
 	}()
 	_, _ = io.Copy(down, up)
 }
 
-// dial knows vault.vault.svc (the first node) and vault-N.vault-internal.vault.svc,
-// and nothing else.
-func (s *Sandbox) dial(ctx context.Context, address string) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(address)
+// dialService connects to the process behind a Service's name, as a Pod in
+// namespace vault would reach it: vault (the active node), vault-N.vault-internal.
+func (s *Sandbox) dialService(ctx context.Context, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	name := strings.TrimSuffix(strings.TrimSuffix(host, ".cluster.local"), ".svc")
-	for i, node := range s.Vaults {
-		if name == fmt.Sprintf("vault-%d.vault-internal.vault", i) || i == 0 && (name == "vault.vault" || name == "vault") {
-			var d net.Dialer
-			return d.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", node.API))
+	node := -1
+	switch {
+	case name == "vault."+vaultNamespace:
+		node = s.activeVault(ctx)
+	default:
+		for i := range s.VaultNodes() {
+			if name == vaultName(i)+"."+internal+"."+vaultNamespace {
+				node = i
+			}
 		}
 	}
-	return nil, fmt.Errorf("no such host: %s", host)
+	if node < 0 || port != "8200" {
+		return nil, fmt.Errorf("lookup %s: no such host and port in the sandbox", address)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", local(s.state.Ports.Vaults[node].API))
+}
+
+// activeVault is the node that leads, or the first.
+func (s *Sandbox) activeVault(ctx context.Context) int {
+	if s.VaultNodes() == 1 {
+		return 0
+	}
+	for i := range s.VaultNodes() {
+		client, err := s.VaultClient(i)
+		if err != nil {
+			continue
+		}
+		if leader, err := client.Sys().LeaderWithContext(ctx); err == nil && leader.IsSelf {
+			return i
+		}
+	}
+	return 0
 }

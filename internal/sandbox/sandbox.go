@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,227 +10,213 @@ import (
 	"strings"
 	"sync"
 
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
 )
 
-// The states in which Vault can be handed over.
+// The states in which Vault is handed over.
 const (
-	VaultUnsealed      = "unsealed"
-	VaultSealed        = "sealed"
+	// VaultUnsealed: initialised with five shares, threshold three, and unsealed.
+	VaultUnsealed = "unsealed"
+	// VaultSealed: initialised, then sealed; the shares stand in DIR/vault-init.json.
+	VaultSealed = "sealed"
+	// VaultUninitialized: a server that nobody has spoken to.
 	VaultUninitialized = "uninitialized"
-	VaultNone          = "none"
+	// VaultNone: no Vault, and no Pods of it.
+	VaultNone = "none"
 )
 
-// Config says what to start.
+// Config says what to start. The zero value, with a Dir, is one unsealed Vault
+// without TLS beside a cluster without CRDs.
 type Config struct {
-	// Dir holds everything; it is created. Absolute, or relative to the working directory.
+	// Dir holds everything; it is made when it is missing.
 	Dir string
-	// Vault is one of the Vault… constants; empty is VaultUnsealed.
+	// Vault is one of the Vault… states; empty is VaultUnsealed.
 	Vault string
 	// VaultNodes is 1 (also when 0) or 3.
 	VaultNodes int
-	// VaultTLS serves Vault by TLS, by a CA in DIR/vault-ca.crt.
+	// VaultTLS serves Vault by TLS, by a CA in DIR/vault-ca.pem.
 	VaultTLS bool
-	// Detach lets the parts outlive this process.
+	// CRDs applies manifests/crds before the garbage collector starts. CRDs that
+	// come later are seen by it only after up to half a minute.
+	CRDs bool
+	// Detach lets the parts outlive this process. Without it they end with it, on
+	// Linux even when it is killed.
 	Detach bool
 	// Progress receives a line for each binary that has to be built; nil is silent.
 	Progress io.Writer
 }
 
-// Sandbox is a running stack. Its exported fields are what DIR/sandbox.json holds.
-type Sandbox struct {
-	Dir       string      `json:"dir"`
-	Processes []process   `json:"processes"`
-	APIPort   int         `json:"apiPort"`
-	Vaults    []vaultNode `json:"vaults"`
-	TLS       bool        `json:"tls"`
-	RootToken string      `json:"-"`
-	Shares    []string    `json:"-"`
-	ProxyPort int         `json:"proxyPort"`
+func (c Config) complete() (Config, error) {
+	if c.Vault == "" {
+		c.Vault = VaultUnsealed
+	}
+	if c.VaultNodes == 0 {
+		c.VaultNodes = 1
+	}
+	if c.Progress == nil {
+		c.Progress = io.Discard
+	}
+	switch c.Vault {
+	case VaultUnsealed, VaultSealed, VaultUninitialized, VaultNone:
+	default:
+		return c, fmt.Errorf("vault state %q: want unsealed, sealed, uninitialized or none", c.Vault)
+	}
+	if c.VaultNodes != 1 && c.VaultNodes != 3 {
+		return c, fmt.Errorf("%d vault nodes: want 1 or 3", c.VaultNodes)
+	}
+	if c.Dir == "" {
+		return c, errors.New("a sandbox needs a directory")
+	}
+	dir, err := filepath.Abs(c.Dir)
+	c.Dir = dir
+	return c, err
+}
 
-	root     string
-	binaries map[string]string
-	config   Config
-	mu       sync.Mutex
-	proxy    io.Closer
+func (c Config) binaries() []string {
+	names := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "kwok"}
+	if c.Vault != VaultNone {
+		names = append(names, "vault")
+	}
+	return names
+}
+
+// Sandbox is a running stack. Its methods are safe for concurrent use, but for Stop.
+type Sandbox struct {
+	// Dir holds everything: logs, data, kubeconfig, env.
+	Dir string
+	// RootToken is Vault's; empty while Vault is not initialised.
+	RootToken string
+	// Shares are the five unseal keys, base64; any three of them unseal.
+	Shares []string
+
+	root   string // of the repository
+	detach bool
+	client *kubernetes.Clientset
+	proxy  io.Closer // nil when it is a process
+
+	mu    sync.Mutex
+	state state
 }
 
 // Start brings a stack up and returns when every part of it is ready. After an
-// error nothing of it runs.
+// error nothing of it runs; its logs stay in Dir.
 func Start(ctx context.Context, config Config) (*Sandbox, error) {
-	if config.Vault == "" {
-		config.Vault = VaultUnsealed
-	}
-	if config.VaultNodes == 0 {
-		config.VaultNodes = 1
-	}
-	switch config.Vault {
-	case VaultUnsealed, VaultSealed, VaultUninitialized, VaultNone:
-	default:
-		return nil, fmt.Errorf("vault state %q: want unsealed, sealed, uninitialized or none", config.Vault)
-	}
-	if config.VaultNodes != 1 && config.VaultNodes != 3 {
-		return nil, fmt.Errorf("%d vault nodes: want 1 or 3", config.VaultNodes)
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
 	}
 	root, err := Root()
 	if err != nil {
 		return nil, err
 	}
-	if config.Progress == nil {
-		config.Progress = io.Discard
-	}
-	binaries, err := Build(ctx, root, config.Progress, "etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "vault", "kwok")
+	binaries, err := Build(ctx, root, config.Progress, config.binaries()...)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(config.Dir)
-	if err != nil {
+	if err := claim(ctx, config.Dir); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "sandbox.json")); err == nil {
-		return nil, fmt.Errorf("%s holds a sandbox already; end it first (sandbox down --dir %s)", dir, dir)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	// Ports are free when they are chosen; another sandbox may take one before we
-	// listen on it, so a failed start is tried again with other ports.
+	// A port is free when it is chosen; somebody else may take it before the part
+	// listens, so such a start is tried again on other ports.
 	for attempt := 1; ; attempt++ {
-		s := &Sandbox{Dir: dir, TLS: config.VaultTLS, root: root, binaries: binaries, config: config}
-		err := s.startAll(ctx)
+		s := &Sandbox{Dir: config.Dir, root: root, detach: config.Detach, state: newState(config, binaries)}
+		err := s.startAll(ctx, config)
 		if err == nil {
 			return s, nil
 		}
-		s.Stop()
-		if attempt == 3 || ctx.Err() != nil || !strings.Contains(err.Error(), "address already in use") {
+		err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		if attempt == 3 || ctx.Err() != nil || !s.portTaken() {
 			return nil, err
 		}
 	}
 }
 
-func (s *Sandbox) startAll(ctx context.Context) error {
-	ports, err := freePorts(6 + 2*s.config.VaultNodes)
+// claim makes the directory ready: nothing runs in it, and no log is old.
+func claim(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	old, err := Load(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if s.config.Vault != VaultNone {
-		for i := range s.config.VaultNodes {
-			s.Vaults = append(s.Vaults, vaultNode{API: ports[6+2*i], Cluster: ports[7+2*i]})
+	if old.anyAlive() {
+		return fmt.Errorf("a sandbox runs in %s already; end it first: sandbox down --dir %s", dir, dir)
+	}
+	return old.Stop(ctx)
+}
+
+func (s *Sandbox) startAll(ctx context.Context, config Config) error {
+	for _, log := range s.logs() {
+		_ = os.Remove(log)
+	}
+	if err := s.choosePorts(config); err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return s.startProxy(ctx) })
+	parts.Go(func() error { return s.bringUpVault(ctx, config.Vault) })
+	parts.Go(func() error { return s.startKubernetes(ctx, config.CRDs) })
+	if err := parts.Wait(); err != nil {
+		return err
+	}
+	if err := s.writeEnv(config.Vault == VaultUnsealed); err != nil {
+		return fmt.Errorf("writing %s: %w", s.path("env"), err)
+	}
+	return nil
+}
+
+// Stop ends every part that this sandbox started and removes their data and
+// credentials; the logs stay. It may be called more than once.
+func (s *Sandbox) Stop(ctx context.Context) error {
+	s.stop("controller") // gracefully: it may hold a lease and has writes to finish
+	if s.proxy != nil {
+		_ = s.proxy.Close()
+	}
+	// The data goes too, so the rest need not end gracefully.
+	err := s.killAll(ctx)
+	entries, readErr := os.ReadDir(s.Dir)
+	if readErr != nil && !errors.Is(readErr, os.ErrNotExist) {
+		err = errors.Join(err, readErr)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); ours(name) {
+			err = errors.Join(err, os.RemoveAll(s.path(name)))
 		}
 	}
-	vault := make(chan error, 1)
-	go func() { vault <- s.startVault(ctx) }()
-	err = s.startKubernetes(ctx, ports)
-	if err = errors.Join(err, <-vault); err != nil {
-		return err
-	}
-	if err := s.startPods(ctx, ports[4]); err != nil {
-		return err
-	}
-	if err := s.startProxy(ctx, ports[5]); err != nil {
-		return err
-	}
-	if err := s.writeEnv(); err != nil {
-		return err
-	}
-	return s.save()
+	return err
 }
 
-// Load attaches to a sandbox that another process started.
-func Load(dir string) (*Sandbox, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+// ours tells whether a name in Dir is one that a sandbox makes and Stop removes.
+func ours(name string) bool {
+	switch name {
+	case "etcd", "pki", "env", stateFile, initFile, caFile, "kwok.yaml", "audit-policy.yaml", "plugins":
+		return true
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "sandbox.json"))
-	if err != nil {
-		return nil, err
+	if strings.HasSuffix(name, ".log") {
+		return false
 	}
-	s := new(Sandbox)
-	if err := json.Unmarshal(raw, s); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, "sandbox.json"), err)
-	}
-	s.Dir = dir
-	if s.root, err = Root(); err != nil {
-		return nil, err
-	}
-	s.config.Detach = true
-	return s, s.loadKeys()
+	return strings.HasPrefix(name, "kubeconfig") || strings.HasPrefix(name, "vault-")
 }
 
-func (s *Sandbox) save() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	raw, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.path("sandbox.json"), raw, 0o600)
+// logs are the log files that are in Dir now.
+func (s *Sandbox) logs() []string {
+	logs, _ := filepath.Glob(s.path("*.log")) // fails only on a malformed pattern
+	return logs
 }
 
-// Stop ends every part that this sandbox started and removes their data; the logs
-// stay. It may be called more than once.
-func (s *Sandbox) Stop() {
-	if s.proxy != nil {
-		s.proxy.Close()
-	}
-	s.mu.Lock()
-	ending := s.Processes
-	s.Processes = nil
-	s.mu.Unlock()
-	var all sync.WaitGroup
-	for _, p := range ending {
-		all.Go(p.end)
-	}
-	all.Wait()
-	for _, name := range []string{"etcd", "vault-0", "vault-1", "vault-2", "pki", "sandbox.json", "env", "vault-init.json", "kubeconfig", "kwok.yaml"} {
-		_ = os.RemoveAll(s.path(name))
-	}
+func (s *Sandbox) path(elements ...string) string {
+	return filepath.Join(append([]string{s.Dir}, elements...)...)
 }
 
-// Kubeconfig is the path of the administrator's kubeconfig.
-func (s *Sandbox) Kubeconfig() string { return s.path("kubeconfig") }
-
-// RESTConfig is the administrator's.
-func (s *Sandbox) RESTConfig() (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig())
-	if err != nil {
-		return nil, err
-	}
-	config.QPS = -1
-	return config, nil
-}
-
-// Binary is the path of one of the sandbox's binaries.
+// Binary is the path of one of the sandbox's programs (kubectl, vault, …).
 func (s *Sandbox) Binary(name string) string {
-	if path, ok := s.binaries[name]; ok {
+	if path, ok := s.state.Binaries[name]; ok {
 		return path
 	}
 	return filepath.Join(s.root, "bin", name)
-}
-
-// writeEnv writes the shell file that people and scripts source.
-func (s *Sandbox) writeEnv() error {
-	var b strings.Builder
-	export := func(name, value string) { fmt.Fprintf(&b, "export %s='%s'\n", name, value) }
-	export("KUBECONFIG", s.Kubeconfig())
-	if len(s.Vaults) > 0 {
-		export("VAULT_ADDR", s.VaultAddress(0))
-		export("SANDBOX_HTTP_PROXY", s.ProxyURL())
-		if s.TLS {
-			export("VAULT_CACERT", s.path("vault-ca.crt"))
-		}
-		if s.config.Vault == VaultUnsealed {
-			export("VAULT_TOKEN", s.RootToken)
-		}
-	}
-	dirs := []string{filepath.Join(s.root, "bin")}
-	for _, name := range []string{"kubectl", "vault"} {
-		if dir := filepath.Dir(s.Binary(name)); !contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
-	}
-	fmt.Fprintf(&b, "export PATH='%s':\"$PATH\"\n", strings.Join(dirs, ":"))
-	return os.WriteFile(s.path("env"), []byte(b.String()), 0o600)
 }
