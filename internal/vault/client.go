@@ -5,28 +5,27 @@
 // process's environment but its proxy; every answer is looked at raw before it
 // counts as absence; every error is a *kv.Error whose text is the same from try to
 // try and holds no secret.
+//
+// vault/api lends its types and its retry policy. Its Client does not serve here:
+// building one reads VAULT_TOKEN, VAULT_HEADERS and a dozen more each time, and fails
+// when one of them is malformed.
 package vault
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
+	"sync"
 	"time"
-
-	"github.com/hashicorp/go-retryablehttp"
-	"github.com/hashicorp/vault/api"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
-
-// maxAnswer bounds what is read of one answer, in bytes.
-const maxAnswer = 32 << 20
 
 // Config is all that a client knows of a Vault.
 type Config struct {
@@ -34,152 +33,129 @@ type Config struct {
 	Address string
 	// Namespace is the Vault Enterprise namespace, "" for none.
 	Namespace string
-	Headers   map[string]string
+	// Headers go with every request. They may hold credentials of a gateway.
+	Headers map[string]string
 	// CA holds PEM certificates that replace the system's roots; nil keeps them.
 	CA []byte
 	// Certificate and Key are a PEM client certificate; both or neither.
 	Certificate []byte
 	Key         redact.Bytes
-	// MaxRetries is how often a failed request is repeated; nil is 2.
+	// Timeout bounds one call with its repetitions; 0 is a minute.
+	Timeout time.Duration
+	// MaxRetries is how often a failed request is repeated; nil is 2, and a 503
+	// (sealed, or no active node) then counts as an answer and is not repeated.
 	MaxRetries *int
 	// RetryInterval is the pause between tries; 0 is one to one and a half seconds.
 	RetryInterval time.Duration
 	// ReadYourWrites and ForwardInconsistent are the store's fields of the same names.
 	ReadYourWrites, ForwardInconsistent bool
-	// Dial replaces the net dialer, for a tunnel; TLS is still verified against the
-	// name in Address.
+	// Dial replaces the net dialer, for a tunnel, and no proxy is used then; TLS is
+	// still verified against the name in Address.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Client speaks to one Vault under at most one token.
+// Format prints the address and the namespace, never a header or a key.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, fmt.Sprintf("vault(%q, namespace %q)", c.Address, c.Namespace))
+}
+
+// Client speaks to one Vault under at most one token. It does not change and serves
+// any number of goroutines.
 type Client struct {
-	api *api.Client
+	wire  *wire
+	token redact.Bytes
+	memo  *memo
+}
+
+// wire is what all clients of one configuration share: connections and their state.
+type wire struct {
+	config  Config
+	base    *url.URL
+	http    *http.Client
+	headers http.Header
+
+	mu     sync.Mutex
+	states []string // X-Vault-Index states, when they are tracked
 }
 
 // New builds a client. Nothing is sent.
 func New(config Config) (*Client, error) {
+	base, err := parseAddress(config.Address)
+	if err != nil {
+		return nil, err
+	}
 	transport, err := config.transport()
 	if err != nil {
 		return nil, err
 	}
-	retries := 2
-	if config.MaxRetries != nil {
-		retries = *config.MaxRetries
+	if config.Timeout <= 0 {
+		config.Timeout = time.Minute
 	}
-	low, high := time.Second, 1500*time.Millisecond
-	if config.RetryInterval > 0 {
-		low, high = config.RetryInterval, config.RetryInterval
-	}
-	client, err := api.NewClient(&api.Config{
-		Address: config.Address, HttpClient: &http.Client{Transport: transport}, Timeout: time.Minute,
-		MaxRetries: retries, MinRetryWait: low, MaxRetryWait: high,
-		Backoff: retryablehttp.LinearJitterBackoff, CheckRetry: retryPolicy,
-		ReadYourWrites: config.ReadYourWrites,
-	})
-	if err != nil {
-		return nil, &kv.Error{Kind: kv.BadConfig, Field: "spec.provider.vault.server", Detail: "building a Vault client for " + config.Address + ": " + err.Error(), Err: err}
-	}
-	// NewClient looks at VAULT_TOKEN, VAULT_NAMESPACE and VAULT_HEADERS. None of
-	// them may reach a tenant's Vault.
-	client.ClearToken()
-	headers := http.Header{}
-	headers.Set("X-Vault-Request", "true")
-	for name, value := range config.Headers {
-		headers.Set(name, value)
-	}
-	if config.ReadYourWrites && config.ForwardInconsistent {
-		headers.Set("X-Vault-Inconsistent", "forward-active-node")
-	}
-	client.SetHeaders(headers)
-	client.ClearNamespace()
-	if config.Namespace != "" {
-		client.SetNamespace(config.Namespace)
-	}
-	return &Client{api: client}, nil
+	config.Headers = maps.Clone(config.Headers)
+	return &Client{memo: new(memo), wire: &wire{
+		config: config, base: base, headers: config.headers(),
+		http: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}}, nil
 }
 
-func retryPolicy(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	var refused *redirectError
-	if errors.As(err, &refused) {
-		return false, err
+// parseAddress takes http and https URLs alone: a unix socket or a file would be one
+// of this process's own pod.
+func parseAddress(address string) (*url.URL, error) {
+	refuse := func(why string) error {
+		return &kv.Error{Kind: kv.BadConfig, Field: "spec.provider.vault.server", Detail: "the Vault address (spec.provider.vault.server) " + why}
 	}
-	if resp != nil && resp.StatusCode == http.StatusServiceUnavailable {
-		return false, nil // sealed or standby: the pass comes again
+	base, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, refuse("is no URL")
+	case base.User != nil:
+		return nil, refuse("must not hold a user name or password")
+	case base.Scheme != "http" && base.Scheme != "https":
+		return nil, refuse(fmt.Sprintf("%q must start with http:// or https://", clean(address)))
+	case base.Hostname() == "":
+		return nil, refuse(fmt.Sprintf("%q names no host", clean(address)))
+	case base.RawQuery != "" || base.Fragment != "":
+		return nil, refuse("must not hold a query or fragment")
 	}
-	return api.DefaultRetryPolicy(ctx, resp, err)
+	base.Path, base.RawPath = strings.TrimSuffix(base.Path, "/"), ""
+	return base, nil
 }
 
-func (c Config) transport() (http.RoundTripper, error) {
-	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 8,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+// headers of every request. A store's own come first, so that they replace nothing
+// that is ours.
+func (c Config) headers() http.Header {
+	h := http.Header{}
+	for name, value := range c.Headers {
+		h.Set(name, value)
 	}
-	if c.Dial != nil {
-		t.DialContext = c.Dial
+	h.Set("X-Vault-Request", "true")
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", "vaultsecret")
+	if c.ReadYourWrites && c.ForwardInconsistent {
+		h.Set("X-Vault-Inconsistent", "forward-active-node")
 	}
-	if c.CA != nil {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(c.CA) {
-			return nil, &kv.Error{Kind: kv.BadConfig, Field: "spec.provider.vault.caBundle", Detail: "the CA (caBundle or caProvider) holds no PEM certificate"}
-		}
-		t.TLSClientConfig.RootCAs = pool
-	}
-	if c.Certificate != nil {
-		pair, err := tls.X509KeyPair(c.Certificate, c.Key.Reveal())
-		if err != nil {
-			return nil, &kv.Error{Kind: kv.BadConfig, Field: "spec.provider.vault.tls", Detail: "the client certificate and its key do not fit together"}
-		}
-		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
-	}
-	return guard{t}, nil
+	return h
 }
 
-// SetToken makes the client use a token from now on.
-func (c *Client) SetToken(token redact.Bytes) { c.api.SetToken(string(token.Reveal())) }
+// WithToken returns a client of the same connections that sends the token.
+func (c *Client) WithToken(token redact.Bytes) *Client {
+	return &Client{wire: c.wire, token: token, memo: new(memo)}
+}
+
+// Remembering returns a client that asks for each mount once and, after a 403, for
+// its token once. It is made anew for each pass.
+func (c *Client) Remembering() *Client {
+	return &Client{wire: c.wire, token: c.token, memo: &memo{keep: true}}
+}
 
 // Address is the base URL.
-func (c *Client) Address() string { return c.api.Address() }
+func (c *Client) Address() string { return c.wire.base.String() }
 
-// guard refuses a redirect to another host, which would carry the token along, and
-// bounds what is read.
-type guard struct{ next *http.Transport }
+// Close closes idle connections, of all clients that share them.
+func (c *Client) Close() { c.wire.http.CloseIdleConnections() }
 
-type redirectError struct{ from, to string }
-
-func (e *redirectError) Error() string {
-	return fmt.Sprintf("%s redirects to another host (%s), which is not followed", e.from, e.to)
-}
-
-func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := g.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	if location, err := resp.Location(); err == nil && location.Host != r.URL.Host {
-		resp.Body.Close()
-		return nil, &redirectError{r.URL.Host, location.Host}
-	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer}
-	return resp, nil
-}
-
-var errTooLarge = errors.New("the answer is larger than 32 MiB")
-
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLarge
-	}
-	if len(p) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.left -= n
-	return n, err
-}
+// Format prints the address, never the token.
+func (c *Client) Format(f fmt.State, verb rune) { c.wire.config.Format(f, verb) }

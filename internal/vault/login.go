@@ -2,13 +2,9 @@ package vault
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/hashicorp/vault/api"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
@@ -18,7 +14,7 @@ import (
 type Login struct {
 	// Path is the request path, e.g. "auth/approle/login".
 	Path string
-	// Namespace is the Vault Enterprise namespace of the login.
+	// Namespace is the Vault Enterprise namespace of the login alone, "" for none.
 	Namespace string
 	// Body holds the credential. It is sent and never printed.
 	Body map[string]redact.Bytes
@@ -31,111 +27,63 @@ type Token struct {
 	TTL       time.Duration
 	Renewable bool
 	// Batch tokens can be neither renewed nor revoked.
-	Batch    bool
+	Batch bool
+	// Uses is how many requests the token serves; 0 is any number.
+	Uses     int
 	Policies []string
 	Accessor string
 }
 
-// Login logs in and makes the client use the new token.
+// Login logs in and returns the new token, which c does not use: see WithToken. The
+// client's own token stays out of the request. A refused login is BadCredential.
 func (c *Client) Login(ctx context.Context, login Login) (Token, error) {
-	body := make(map[string]any, len(login.Body))
+	body := make(map[string]string, len(login.Body))
+	r := request{method: http.MethodPut, path: login.Path, body: body, anonymous: true, namespace: &login.Namespace}
 	for name, value := range login.Body {
 		body[name] = string(value.Reveal())
+		if name != "role" && name != "name" {
+			r.hide = append(r.hide, value)
+		}
 	}
-	client := c.api
-	if login.Namespace != "" {
-		client = c.api.WithNamespace(login.Namespace)
+	var answer struct {
+		Auth *struct {
+			ClientToken   string   `json:"client_token"`
+			Accessor      string   `json:"accessor"`
+			Policies      []string `json:"policies"`
+			LeaseDuration int64    `json:"lease_duration"`
+			Renewable     bool     `json:"renewable"`
+			TokenType     string   `json:"token_type"`
+			NumUses       int      `json:"num_uses"`
+			MFA           any      `json:"mfa_requirement"`
+		} `json:"auth"`
 	}
-	// A dead token must not ride along on the login that replaces it.
-	anonymous, err := client.CloneWithHeaders()
-	if err != nil {
-		return Token{}, &kv.Error{Kind: kv.BadConfig, Detail: "preparing the login"}
-	}
-	anonymous.ClearToken()
-	secret, err := anonymous.Logical().WriteWithContext(ctx, login.Path, body)
-	if err != nil {
-		e := c.classify("logging in", login.Path, err)
-		if e.Kind == kv.BadRequest || e.Kind == kv.Denied || e.Kind == kv.NoMount {
+	if _, err := c.fetch(ctx, "logging in", r, &answer); err != nil {
+		switch e := asError(err); e.Kind {
+		case kv.Denied, kv.BadRequest:
 			e.Kind = kv.BadCredential
+		case kv.NoMount:
+			e.Kind = kv.BadConfig
+			e.Detail = fmt.Sprintf("logging in: no auth method is enabled at %s (Code: %d, no handler for route)", clean(login.Path), e.Code)
 		}
-		return Token{}, e
+		return Token{}, err
 	}
-	if secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "" {
-		return Token{}, &kv.Error{Kind: kv.BadAnswer, Path: login.Path, Detail: "logging in at " + login.Path + ": the answer holds no token"}
+	if answer.Auth != nil && answer.Auth.ClientToken == "" && answer.Auth.MFA != nil {
+		return Token{}, &kv.Error{Kind: kv.BadCredential, Path: login.Path, Detail: "logging in at " + clean(login.Path) + ": Vault asks for a second factor, which nobody can give here"}
 	}
-	token := Token{
-		ID: redact.Bytes(secret.Auth.ClientToken), TTL: time.Duration(secret.Auth.LeaseDuration) * time.Second,
-		Renewable: secret.Auth.Renewable, Policies: secret.Auth.Policies, Accessor: secret.Auth.Accessor,
+	if answer.Auth == nil || answer.Auth.ClientToken == "" {
+		return Token{}, &kv.Error{Kind: kv.BadAnswer, Path: login.Path, Detail: "logging in at " + clean(login.Path) + ": the answer holds no token"}
 	}
-	token.Batch = token.Accessor == ""
-	c.SetToken(token.ID)
-	return token, nil
+	a := answer.Auth
+	return Token{
+		ID: redact.Bytes(a.ClientToken), TTL: time.Duration(a.LeaseDuration) * time.Second, Renewable: a.Renewable,
+		Batch: a.TokenType == "batch" || a.Accessor == "", Uses: a.NumUses, Policies: a.Policies, Accessor: a.Accessor,
+	}, nil
 }
 
-// LookupSelf asks what the client's token is. A token that Vault does not know gives
-// a BadCredential error.
-func (c *Client) LookupSelf(ctx context.Context) (Token, error) {
-	secret, err := c.api.Auth().Token().LookupSelfWithContext(ctx)
-	if err != nil {
-		e := c.classify("invalid vault credentials", "auth/token/lookup-self", err)
-		var answer *api.ResponseError
-		if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
-			e.Kind = kv.BadCredential
-			e.Detail = fmt.Sprintf("invalid vault credentials: Vault at %s does not accept the token (auth/token/lookup-self: Code: 403)", c.Address())
-		}
-		return Token{}, e
+// asError returns the *kv.Error that fetch and ask return.
+func asError(err error) *kv.Error {
+	if e, ok := err.(*kv.Error); ok {
+		return e
 	}
-	var token Token
-	if ttl, err := secret.TokenTTL(); err == nil {
-		token.TTL = ttl
-	}
-	token.Renewable, _ = secret.TokenIsRenewable()
-	token.Policies, _ = secret.TokenPolicies()
-	token.Accessor, _ = secret.TokenAccessor()
-	kind, _ := secret.Data["type"].(string)
-	token.Batch = kind == "batch"
-	return token, nil
-}
-
-// RenewSelf renews the client's token and returns its new ttl.
-func (c *Client) RenewSelf(ctx context.Context) (time.Duration, error) {
-	secret, err := c.api.Auth().Token().RenewSelfWithContext(ctx, 0)
-	if err != nil {
-		return 0, c.classify("renewing the token", "auth/token/renew-self", err)
-	}
-	if secret == nil || secret.Auth == nil {
-		return 0, &kv.Error{Kind: kv.BadAnswer, Path: "auth/token/renew-self", Detail: "renewing the token: an empty answer"}
-	}
-	return time.Duration(secret.Auth.LeaseDuration) * time.Second, nil
-}
-
-// RevokeSelf revokes the client's token.
-func (c *Client) RevokeSelf(ctx context.Context) error {
-	if err := c.api.Auth().Token().RevokeSelfWithContext(ctx, ""); err != nil {
-		return c.classify("revoking the token", "auth/token/revoke-self", err)
-	}
-	return nil
-}
-
-// Capabilities asks what the client's token may do on each of the paths.
-func (c *Client) Capabilities(ctx context.Context, paths ...string) (map[string][]string, error) {
-	secret, err := c.api.Logical().WriteWithContext(ctx, "sys/capabilities-self", map[string]any{"paths": paths})
-	if err != nil {
-		return nil, c.classify("asking for capabilities", "sys/capabilities-self", err)
-	}
-	if secret == nil {
-		return nil, &kv.Error{Kind: kv.BadAnswer, Detail: "asking for capabilities: an empty answer"}
-	}
-	out := map[string][]string{}
-	for _, path := range paths {
-		raw, err := json.Marshal(secret.Data[path])
-		if err != nil {
-			return nil, err
-		}
-		var names []string
-		if json.Unmarshal(raw, &names) == nil {
-			out[path] = names
-		}
-	}
-	return out, nil
+	return &kv.Error{Kind: kv.BadAnswer, Detail: err.Error(), Err: err}
 }

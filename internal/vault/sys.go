@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/hashicorp/vault/api"
 
@@ -27,39 +28,57 @@ type SealStatus struct {
 	StorageType string `json:"storageType,omitempty"`
 }
 
-func sealStatus(s *api.SealStatusResponse) SealStatus {
-	return SealStatus{
-		Initialized: s.Initialized, Sealed: s.Sealed, Type: s.Type, Threshold: s.T, Shares: s.N,
-		Progress: s.Progress, Nonce: s.Nonce, Version: s.Version, Migration: s.Migration,
-		Recovery: s.RecoverySeal, ClusterName: s.ClusterName, StorageType: s.StorageType,
+// seal sends a request whose answer is a seal status.
+func (c *Client) seal(ctx context.Context, act string, r request) (SealStatus, error) {
+	var s api.SealStatusResponse
+	if _, err := c.fetch(ctx, act, r, &s); err != nil {
+		return SealStatus{}, err
 	}
+	return SealStatus{
+		Initialized: s.Initialized, Sealed: s.Sealed, Type: clean(s.Type), Threshold: s.T, Shares: s.N,
+		Progress: s.Progress, Nonce: s.Nonce, Version: clean(s.Version), Migration: s.Migration,
+		Recovery: s.RecoverySeal, ClusterName: clean(s.ClusterName), StorageType: clean(s.StorageType),
+	}, nil
 }
 
 // SealStatus asks one server for its state; no token is needed.
 func (c *Client) SealStatus(ctx context.Context) (SealStatus, error) {
-	s, err := c.api.Sys().SealStatusWithContext(ctx)
-	if err != nil {
-		return SealStatus{}, c.classify("asking for the seal status", "sys/seal-status", err)
-	}
-	return sealStatus(s), nil
+	return c.seal(ctx, "asking for the seal status", request{path: "sys/seal-status", anonymous: true})
 }
 
 // Unseal gives one share.
 func (c *Client) Unseal(ctx context.Context, share redact.Bytes, migrate bool) (SealStatus, error) {
-	s, err := c.api.Sys().UnsealWithOptionsWithContext(ctx, &api.UnsealOpts{Key: string(share.Reveal()), Migrate: migrate})
-	if err != nil {
-		return SealStatus{}, c.classify("unsealing", "sys/unseal", err)
-	}
-	return sealStatus(s), nil
+	return c.seal(ctx, "unsealing", request{
+		method: http.MethodPut, path: "sys/unseal", anonymous: true, hide: []redact.Bytes{share},
+		body: api.UnsealOpts{Key: string(share.Reveal()), Migrate: migrate},
+	})
 }
 
 // ResetUnseal drops the shares given so far.
 func (c *Client) ResetUnseal(ctx context.Context) (SealStatus, error) {
-	s, err := c.api.Sys().ResetUnsealProcessWithContext(ctx)
-	if err != nil {
-		return SealStatus{}, c.classify("resetting the unseal progress", "sys/unseal", err)
+	return c.seal(ctx, "resetting the unseal progress", request{
+		method: http.MethodPut, path: "sys/unseal", anonymous: true, body: api.UnsealOpts{Reset: true},
+	})
+}
+
+// Leader is one server's view of its cluster.
+type Leader struct {
+	// HA is whether the storage knows of several servers.
+	HA bool
+	// Self is whether the asked server is the active one.
+	Self bool
+	// Address is the active server's API address, "" while there is none.
+	Address string
+}
+
+// Leader asks one server who is active; no token is needed. A sealed server gives a
+// Sealed error.
+func (c *Client) Leader(ctx context.Context) (Leader, error) {
+	var l api.LeaderResponse
+	if _, err := c.fetch(ctx, "asking for the leader", request{path: "sys/leader", anonymous: true}, &l); err != nil {
+		return Leader{}, err
 	}
-	return sealStatus(s), nil
+	return Leader{HA: l.HAEnabled, Self: l.IsSelf, Address: clean(l.LeaderAddress)}, nil
 }
 
 // InitRequest says how the key is to be split.
@@ -76,14 +95,19 @@ type InitAnswer struct {
 	RootToken redact.Bytes
 }
 
-// Init initialises Vault.
-func (c *Client) Init(ctx context.Context, request InitRequest) (InitAnswer, error) {
-	r, err := c.api.Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: request.Shares, SecretThreshold: request.Threshold, PGPKeys: request.PGPKeys})
+// Init initialises Vault. It is sent once and never repeated, since a second answer
+// would hold no keys.
+func (c *Client) Init(ctx context.Context, r InitRequest) (InitAnswer, error) {
+	var out api.InitResponse
+	_, err := c.fetch(ctx, "initializing", request{
+		method: http.MethodPut, path: "sys/init", anonymous: true, once: true,
+		body: api.InitRequest{SecretShares: r.Shares, SecretThreshold: r.Threshold, PGPKeys: r.PGPKeys},
+	}, &out)
 	if err != nil {
-		return InitAnswer{}, c.classify("initializing", "sys/init", err)
+		return InitAnswer{}, err
 	}
-	answer := InitAnswer{RootToken: redact.Bytes(r.RootToken)}
-	for _, share := range r.KeysB64 {
+	answer := InitAnswer{RootToken: redact.Bytes(out.RootToken)}
+	for _, share := range out.KeysB64 {
 		answer.Shares = append(answer.Shares, redact.Bytes(share))
 	}
 	return answer, nil
