@@ -48,7 +48,7 @@ func (f Finder) Match(name string, metadata *kv.Payload) bool {
 	fields := metadata.Fields()
 	for tag, want := range f.tags {
 		value, ok := fields[tag]
-		if !ok || string(valueBytes(value, literalNumber)) != want {
+		if !ok || string(valueBytes(value)) != want {
 			return false
 		}
 	}

@@ -1,0 +1,233 @@
+package mapping
+
+import (
+	"strings"
+	"text/template"
+	"text/template/parse"
+)
+
+// The functions that instrumenting puts into a tree. No template can name them:
+// the parser reads no such name.
+const (
+	fnStep    = "·step"
+	fnEnter   = "·enter"
+	fnLeave   = "·leave"
+	fnDeep    = "·deep"
+	fnShallow = "·shallow"
+	fnFail    = "·fail"
+)
+
+// instrument rewrites one parse tree so that running it is paid for:
+//
+//	{{range X}}body{{end}}   becomes  {{range X}}{{step}}body{{end}}
+//	{{define "x"}}body{{end}} becomes {{enter}}body{{leave}}
+//	{{f A (B)}}              becomes  {{f (deep A) (deep (B)) | deep}}
+//	{{A | f}}                becomes  {{A | deep | f | deep}}
+//
+// deep measures a value by its whole size; a function that does not look into its
+// arguments gets shallow. Literals are not wrapped: they cost by their length, once
+// per turn of the loop that they are in.
+type instrument struct {
+	engine    *engine
+	tree      *parse.Tree
+	functions template.FuncMap
+	err       error
+}
+
+func (i *instrument) template() error {
+	root := i.tree.Root
+	if root == nil {
+		return nil
+	}
+	i.functions[fnStep], i.functions[fnEnter], i.functions[fnLeave] = i.engine.step, i.engine.enter, i.engine.leave
+	i.functions[fnDeep], i.functions[fnShallow] = i.engine.budget.deep, i.engine.budget.shallow
+	i.list(root)
+	enter, leave := i.action(fnEnter, len(root.String())), i.action(fnLeave, 0)
+	root.Nodes = append(append([]parse.Node{enter}, root.Nodes...), leave)
+	return i.err
+}
+
+func (e *engine) step(cost int) (string, error) { return "", e.budget.spend(stepWork + cost) }
+
+func (e *engine) enter(cost int) (string, error) {
+	if e.budget.calls++; e.budget.calls > deepestCall {
+		return "", errCalls
+	}
+	return "", e.budget.spend(callWork + cost)
+}
+
+func (e *engine) leave(int) string {
+	e.budget.calls--
+	return ""
+}
+
+func (i *instrument) list(list *parse.ListNode) {
+	if list == nil {
+		return
+	}
+	for _, node := range list.Nodes {
+		switch n := node.(type) {
+		case *parse.ActionNode:
+			i.pipe(n.Pipe)
+			if len(n.Pipe.Decl) == 0 {
+				n.Pipe.Cmds = append(n.Pipe.Cmds, i.command(fnDeep, n.Pos))
+			}
+		case *parse.IfNode:
+			i.branch(&n.BranchNode)
+		case *parse.WithNode:
+			i.branch(&n.BranchNode)
+		case *parse.RangeNode:
+			cost := len(n.List.String())
+			i.branch(&n.BranchNode)
+			n.List.Nodes = append([]parse.Node{i.action(fnStep, cost)}, n.List.Nodes...)
+		case *parse.TemplateNode:
+			i.pipe(n.Pipe)
+		}
+	}
+}
+
+func (i *instrument) branch(n *parse.BranchNode) {
+	i.pipe(n.Pipe)
+	i.list(n.List)
+	i.list(n.ElseList)
+}
+
+func (i *instrument) pipe(pipe *parse.PipeNode) {
+	if pipe == nil {
+		return
+	}
+	var cmds []*parse.CommandNode
+	for index, cmd := range pipe.Cmds {
+		charge := i.commandArgs(cmd)
+		if index > 0 {
+			cmds = append(cmds, i.command(charge, cmd.Pos))
+		}
+		cmds = append(cmds, cmd)
+	}
+	pipe.Cmds = cmds
+}
+
+// commandArgs wraps the arguments of a command and says how its last argument is to
+// be charged when it comes from a pipeline.
+func (i *instrument) commandArgs(cmd *parse.CommandNode) (charge string) {
+	charge = fnDeep
+	first := cmd.Args[0]
+	if f, ok := first.(*parse.IdentifierNode); ok {
+		charge = i.use(f)
+		i.literalFail(cmd, f)
+	} else {
+		i.inner(first)
+	}
+	for index, arg := range cmd.Args[1:] {
+		if f, ok := arg.(*parse.IdentifierNode); ok {
+			i.use(f)
+		}
+		i.inner(arg)
+		switch arg.(type) {
+		case *parse.NumberNode, *parse.StringNode, *parse.BoolNode, *parse.NilNode:
+			continue
+		}
+		wrapped := i.command(charge, arg.Position())
+		wrapped.Args = append(wrapped.Args, arg)
+		cmd.Args[index+1] = &parse.PipeNode{
+			NodeType: parse.NodePipe, Pos: arg.Position(), Line: i.line(arg),
+			Cmds: []*parse.CommandNode{wrapped},
+		}
+	}
+	return charge
+}
+
+// inner instruments what is nested in an operand.
+func (i *instrument) inner(node parse.Node) {
+	switch n := node.(type) {
+	case *parse.PipeNode:
+		i.pipe(n)
+	case *parse.ChainNode:
+		i.inner(n.Node)
+	case *parse.IdentifierNode:
+		i.use(n)
+	}
+}
+
+// use makes a function available, and says how its arguments are charged.
+func (i *instrument) use(f *parse.IdentifierNode) (charge string) {
+	function, ok := i.engine.function(f.Ident)
+	if !ok && !builtin(f.Ident) {
+		if i.err == nil {
+			i.err = errUnknown(f.Ident, i.line(f))
+		}
+		return fnDeep
+	}
+	if ok {
+		i.functions[f.Ident] = function
+	}
+	if volatile(f.Ident) {
+		i.engine.volatile = true
+	}
+	if looksNoDeeper(f.Ident) {
+		return fnShallow
+	}
+	return fnDeep
+}
+
+// literalFail lets {{fail "text"}} say its text: it is the template's own. A message
+// that is computed may hold data and is withheld.
+func (i *instrument) literalFail(cmd *parse.CommandNode, f *parse.IdentifierNode) {
+	if f.Ident != "fail" || len(cmd.Args) != 2 {
+		return
+	}
+	if _, ok := cmd.Args[1].(*parse.StringNode); ok {
+		i.functions[fnFail] = failLiteral
+		f.Ident = fnFail
+	}
+}
+
+func failLiteral(message string) (string, error) {
+	return "", faultf("", "the template failed: %s", name(message))
+}
+
+// action is {{function cost}}; both print nothing.
+func (i *instrument) action(function string, cost int) parse.Node {
+	cmd := i.command(function, i.tree.Root.Pos)
+	cmd.Args = append(cmd.Args, &parse.NumberNode{
+		NodeType: parse.NodeNumber, Pos: i.tree.Root.Pos, IsInt: true, Int64: int64(cost), Text: "0",
+	})
+	return &parse.ActionNode{NodeType: parse.NodeAction, Pos: i.tree.Root.Pos, Pipe: &parse.PipeNode{
+		NodeType: parse.NodePipe, Pos: i.tree.Root.Pos, Cmds: []*parse.CommandNode{cmd},
+	}}
+}
+
+func (i *instrument) command(function string, pos parse.Pos) *parse.CommandNode {
+	ident := parse.NewIdentifier(function).SetPos(pos).SetTree(i.tree)
+	return &parse.CommandNode{NodeType: parse.NodeCommand, Pos: pos, Args: []parse.Node{ident}}
+}
+
+func (i *instrument) line(node parse.Node) int {
+	location, _ := i.tree.ErrorContext(node)
+	_, rest, _ := strings.Cut(location, ":")
+	return leadingInt(rest)
+}
+
+// builtin reports whether text/template itself has the function.
+func builtin(function string) bool {
+	switch function {
+	case "and", "or", "not", "len", "index", "slice", "call", "html", "js", "urlquery",
+		"print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge":
+		return true
+	}
+	return false
+}
+
+// looksNoDeeper reports whether a function's work does not grow with what is inside
+// the elements of its arguments.
+func looksNoDeeper(function string) bool {
+	switch function {
+	case "and", "or", "not", "len", "index", "get", "hasKey", "list", "tuple", "dict", "set", "unset",
+		"first", "last", "rest", "initial", "append", "push", "prepend", "concat", "slice",
+		"mustFirst", "mustLast", "mustRest", "mustInitial", "mustAppend", "mustPush", "mustPrepend", "mustSlice",
+		"keys", "values", "pick", "omit", "pluck", "default", "empty", "coalesce", "ternary", "all", "any",
+		"kindOf", "kindIs", "typeOf", "typeIs", "typeIsLike":
+		return true
+	}
+	return false
+}
