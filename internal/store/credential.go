@@ -3,8 +3,13 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +22,38 @@ import (
 // material is everything that a store refers to, resolved.
 type material struct {
 	config vault.Config
-	// token is set for tokenSecretRef, login for every other method.
+	// token is set for tokenSecretRef, login for every other method. login may ask
+	// Kubernetes for a ServiceAccount's token, so it is called only to log in.
 	token redact.Bytes
-	login *vault.Login
+	login func(context.Context) (vault.Login, error)
 	// identity names every object that was read, with UID and resourceVersion.
 	identity []string
+}
+
+// Format prints nothing of it.
+func (m material) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "material("+redact.Mask+")") }
+
+// key holds every input of an identity, so that two identities never share a login:
+// the store with its generation and spec (method, role, Vault namespaces), every
+// object that was read, and for referent stores the mapping's namespace.
+func key(s scope, m material) string {
+	spec, err := json.Marshal(s.store.Spec.Provider)
+	if err != nil {
+		spec = []byte(err.Error())
+	}
+	digest := sha256.Sum256(spec)
+	parts := []string{owner(s), strconv.FormatInt(s.store.Meta.Generation, 10), hex.EncodeToString(digest[:])}
+	return strings.Join(append(parts, m.identity...), "\n")
+}
+
+// owner is what identities of the same store and referent namespace share: a newer
+// one replaces the others.
+func owner(s scope) string {
+	namespace := ""
+	if s.store.Referent() {
+		namespace = s.namespace
+	}
+	return s.store.String() + "\n" + string(s.store.Meta.UID) + "\n" + namespace
 }
 
 // resolve reads what a store refers to for a mapping in the scope's namespace.
@@ -30,23 +62,15 @@ func (r Resolver) resolve(ctx context.Context, s scope) (material, error) {
 		return material{}, &kv.Error{Kind: kv.BadConfig, Field: errs[0].Field, Detail: fmt.Sprintf("%s: %s", s.store, errs.ToAggregate())}
 	}
 	v := s.store.Spec.Provider.Vault
-	m := material{config: vault.Config{
-		Address: v.Server, Namespace: v.VaultNamespace(), Headers: v.Headers, CA: caBundle(v.CABundle),
-		ReadYourWrites: v.ReadYourWrites, ForwardInconsistent: v.ForwardInconsistent,
-	}}
-	if settings := s.store.Spec.RetrySettings; settings != nil {
-		retries := 0
-		if settings.MaxRetries != nil {
-			retries = int(*settings.MaxRetries)
-		}
-		m.config.MaxRetries = &retries
-		if settings.RetryInterval != nil {
-			m.config.RetryInterval, _ = time.ParseDuration(*settings.RetryInterval)
-		}
-	}
+	m := material{config: connection(s.store)}
 	values := map[string]redact.Bytes{}
 	for _, ref := range v.References() {
 		if ref.Kind == "ServiceAccount" {
+			namespace, err := s.target(ref)
+			if err != nil {
+				return material{}, err
+			}
+			m.identity = append(m.identity, ref.Field+"="+namespace+"/"+ref.Name)
 			continue
 		}
 		value, identity, err := r.value(ctx, s, ref)
@@ -56,13 +80,39 @@ func (r Resolver) resolve(ctx context.Context, s scope) (material, error) {
 		values[ref.Field] = value
 		m.identity = append(m.identity, ref.Field+"="+identity)
 	}
+	trust(&m.config, values)
+	r.credential(s, &m, values)
+	return m, nil
+}
+
+// connection is what the spec itself says of the way to Vault.
+func connection(store eso.Store) vault.Config {
+	v := store.Spec.Provider.Vault
+	config := vault.Config{
+		Address: v.Server, Namespace: v.VaultNamespace(), Headers: v.Headers, CA: caBundle(v.CABundle),
+		ReadYourWrites: v.ReadYourWrites, ForwardInconsistent: v.ForwardInconsistent,
+	}
+	if settings := store.Spec.RetrySettings; settings != nil {
+		retries := 0
+		if settings.MaxRetries != nil {
+			retries = int(*settings.MaxRetries)
+		}
+		config.MaxRetries = &retries
+		if settings.RetryInterval != nil {
+			config.RetryInterval, _ = time.ParseDuration(*settings.RetryInterval) // validated before
+		}
+	}
+	return config
+}
+
+// trust adds what the store's references say of TLS.
+func trust(config *vault.Config, values map[string]redact.Bytes) {
 	if ca, ok := values["caProvider"]; ok {
-		m.config.CA = ca.Reveal()
+		config.CA = ca.Reveal()
 	}
 	if cert, ok := values["tls.certSecretRef"]; ok {
-		m.config.Certificate, m.config.Key = cert.Reveal(), values["tls.keySecretRef"]
+		config.Certificate, config.Key = cert.Reveal(), values["tls.keySecretRef"]
 	}
-	return m, r.credential(ctx, s, &m, values)
 }
 
 // caBundle takes PEM, and PEM that was encoded as base64 once too often.
@@ -79,13 +129,16 @@ func caBundle(raw []byte) []byte {
 	return raw
 }
 
-// credential fills in the token or the login request, by method.
-func (r Resolver) credential(ctx context.Context, s scope, m *material, values map[string]redact.Bytes) error {
+// credential fills in the token or the login request, by method. Tokens, JWTs and ids
+// lose surrounding white space, which no Vault takes; passwords are sent as they are.
+func (r Resolver) credential(s scope, m *material, values map[string]redact.Bytes) {
 	v := s.store.Spec.Provider.Vault
-	login := func(mount, suffix string, body map[string]redact.Bytes) {
-		m.login = &vault.Login{Path: "auth/" + strings.Trim(mount, "/") + "/login" + suffix, Namespace: v.LoginNamespace(), Body: body}
+	login := func(mount, suffix string, body map[string]redact.Bytes) vault.Login {
+		return vault.Login{Path: "auth/" + strings.Trim(mount, "/") + "/login" + suffix, Namespace: v.LoginNamespace(), Body: body}
 	}
-	text := func(s string) redact.Bytes { return redact.Bytes(strings.TrimSpace(s)) }
+	static := func(l vault.Login) func(context.Context) (vault.Login, error) {
+		return func(context.Context) (vault.Login, error) { return l, nil }
+	}
 	trimmed := func(field string) redact.Bytes { return bytes.TrimSpace(values[field].Reveal()) }
 	switch a := v.Auth; a.Methods()[0] {
 	case "tokenSecretRef":
@@ -95,61 +148,34 @@ func (r Resolver) credential(ctx context.Context, s scope, m *material, values m
 		if len(role) == 0 {
 			role = trimmed("auth.appRole.roleRef")
 		}
-		login(or(a.AppRole.Path, "approle"), "", map[string]redact.Bytes{"role_id": role, "secret_id": trimmed("auth.appRole.secretRef")})
+		m.login = static(login(or(a.AppRole.Path, "approle"), "", map[string]redact.Bytes{"role_id": role, "secret_id": trimmed("auth.appRole.secretRef")}))
 	case "kubernetes":
-		jwt := trimmed("auth.kubernetes.secretRef")
+		body := map[string]redact.Bytes{"role": text(a.Kubernetes.Role), "jwt": trimmed("auth.kubernetes.secretRef")}
+		m.login = static(login(or(a.Kubernetes.Path, "kubernetes"), "", body))
 		if ref := a.Kubernetes.ServiceAccountRef; ref != nil {
-			var err error
-			if jwt, err = r.accountToken(ctx, s, "auth.kubernetes.serviceAccountRef", *ref, ref.Audiences, 600); err != nil {
-				return err
-			}
+			m.login = r.withAccountToken(s, m.login, account{"auth.kubernetes.serviceAccountRef", *ref, ref.Audiences, 600})
 		}
-		login(or(a.Kubernetes.Path, "kubernetes"), "", map[string]redact.Bytes{"role": text(a.Kubernetes.Role), "jwt": jwt})
 	case "ldap":
-		login(or(a.LDAP.Path, "ldap"), "/"+strings.TrimSpace(a.LDAP.Username), map[string]redact.Bytes{"password": values["auth.ldap.secretRef"]})
+		m.login = static(login(or(a.LDAP.Path, "ldap"), "/"+strings.TrimSpace(a.LDAP.Username), map[string]redact.Bytes{"password": values["auth.ldap.secretRef"]}))
 	case "userPass":
-		login(or(a.UserPass.Path, "userpass"), "/"+strings.TrimSpace(a.UserPass.Username), map[string]redact.Bytes{"password": values["auth.userPass.secretRef"]})
+		m.login = static(login(or(a.UserPass.Path, "userpass"), "/"+strings.TrimSpace(a.UserPass.Username), map[string]redact.Bytes{"password": values["auth.userPass.secretRef"]}))
 	case "jwt":
-		jwt := trimmed("auth.jwt.secretRef")
+		body := map[string]redact.Bytes{"role": text(a.JWT.Role), "jwt": trimmed("auth.jwt.secretRef")}
+		m.login = static(login(or(a.JWT.Path, "jwt"), "", body))
 		if t := a.JWT.KubernetesServiceAccountToken; t != nil && a.JWT.SecretRef == nil {
-			audiences, seconds := []string{"vault"}, int64(600)
-			if t.Audiences != nil {
-				audiences = *t.Audiences
-			}
-			if t.ExpirationSeconds != nil {
-				seconds = *t.ExpirationSeconds
-			}
-			var err error
-			jwt, err = r.accountToken(ctx, s, "auth.jwt.kubernetesServiceAccountToken.serviceAccountRef", t.ServiceAccountRef,
-				append(append([]string(nil), t.ServiceAccountRef.Audiences...), audiences...), seconds)
-			if err != nil {
-				return err
-			}
+			m.login = r.withAccountToken(s, m.login, jwtAccount(t))
 		}
-		login(or(a.JWT.Path, "jwt"), "", map[string]redact.Bytes{"role": text(a.JWT.Role), "jwt": jwt})
 	case "cert":
 		m.config.Certificate, m.config.Key = values["auth.cert.clientCert"].Reveal(), values["auth.cert.secretRef"]
 		body := map[string]redact.Bytes{}
 		if a.Cert.VaultRole != "" {
 			body["name"] = text(a.Cert.VaultRole)
 		}
-		login(or(a.Cert.Path, "cert"), "", body)
+		m.login = static(login(or(a.Cert.Path, "cert"), "", body))
 	}
-	return nil
 }
 
-func (r Resolver) accountToken(ctx context.Context, s scope, field string, ref eso.ServiceAccountSelector, audiences []string, seconds int64) (redact.Bytes, error) {
-	namespace, err := s.target(eso.Reference{Field: field, Kind: "ServiceAccount", Name: ref.Name, Namespace: ref.Namespace})
-	if err != nil {
-		return nil, err
-	}
-	token, err := r.Cluster.ServiceAccountToken(ctx, namespace, ref.Name, audiences, time.Duration(seconds)*time.Second)
-	if err != nil {
-		return nil, &kv.Error{Kind: kv.BadConfig, Field: "spec.provider.vault." + field, Err: err, Detail: fmt.Sprintf(
-			"cannot request Kubernetes service account token for service account %q in namespace %q (spec.provider.vault.%s of %s): %s", ref.Name, namespace, field, s.store, err)}
-	}
-	return token, nil
-}
+func text(s string) redact.Bytes { return redact.Bytes(strings.TrimSpace(s)) }
 
 func or(value, fallback string) string {
 	if value == "" {

@@ -7,6 +7,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
+	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
 // Cluster reads what stores and templates refer to. nil, nil is a proven absence.
@@ -68,7 +70,7 @@ func (r Resolver) value(ctx context.Context, s scope, ref eso.Reference) (redact
 	data, identity, err := r.object(ctx, namespace, ref.Kind, ref.Name)
 	if err != nil {
 		return nil, "", &kv.Error{Kind: unknownOr(err), Field: field, Err: err, Detail: fmt.Sprintf(
-			"cannot get Kubernetes %s %q from namespace %q (%s of %s): %s", kindWord(ref.Kind), ref.Name, namespace, field, s.store, err)}
+			"cannot get Kubernetes %s %q from namespace %q (%s of %s): %s", kindWord(ref.Kind), ref.Name, namespace, field, s.store, vault.Cause(err))}
 	}
 	value, ok := data[ref.Key]
 	if !ok || len(value) == 0 {
@@ -83,7 +85,8 @@ type missingError struct{ what string }
 func (e missingError) Error() string { return e.what + " does not exist" }
 
 func unknownOr(err error) kv.Kind {
-	if _, missing := err.(missingError); missing {
+	var missing missingError
+	if errors.As(err, &missing) {
 		return kv.BadConfig
 	}
 	return kv.Unreachable

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,9 +13,16 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
+// idle is how long a session is kept, renewed, without being used.
+const idle = 2 * time.Hour
+
+// background bounds a call that nobody waits for.
+const background = 10 * time.Second
+
 // Sessions holds one login per identity for its whole life: renewed at two thirds of
 // its ttl, repeated when renewing no longer lengthens it or when Vault no longer
-// accepts the token. It lives as long as the process.
+// accepts the token. It lives as long as the process and runs nothing by itself:
+// renewals happen on use and by Tick.
 type Sessions struct {
 	Resolver Resolver
 	// Now is the clock.
@@ -23,168 +30,199 @@ type Sessions struct {
 	// Dial, if not nil, replaces the net dialer of every client (a tunnel).
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Observe, if not nil, is told of each call: Login, LookupSelf, RenewSelf,
-	// RevokeSelf, ReadSecretData, ListSecrets, and whether it succeeded.
+	// RevokeSelf, ReadSecretData, ListSecrets, and whether it succeeded. It is called
+	// from any goroutine.
 	Observe func(call string, ok bool)
 
 	mu   sync.Mutex
 	live map[string]*session
+	work sync.WaitGroup
 }
 
-// session is one identity's client.
-type session struct {
-	client *vault.Client
-	mount  string
-	kv     int
-	login  *vault.Login
-	// owner and name tell sessions that a newer identity of the same store and
-	// namespace replaces.
-	owner string
-
-	mu      sync.Mutex
-	token   vault.Token
-	learned time.Time // when token.TTL was learned; zero: not logged in
-	dead    bool      // Vault no longer accepts the token
+// Format prints how many there are.
+func (p *Sessions) Format(f fmt.State, _ rune) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = io.WriteString(f, fmt.Sprintf("sessions(%d)", len(p.live)))
 }
 
-// key holds every input of an identity: the store and its generation, every object
-// that was read with UID and resourceVersion, and for referent stores the namespace.
-func key(s scope, m material) string {
-	namespace := ""
-	if s.store.Referent() {
-		namespace = s.namespace
-	}
-	parts := []string{owner(s), strconv.FormatInt(s.store.Meta.Generation, 10), namespace}
-	return strings.Join(append(parts, m.identity...), "\n")
-}
+// errRetired says that a newer generation of the store, or a newer credential, took
+// the place of the one that the caller holds.
+var errRetired = &kv.Error{Kind: kv.Unreachable, Detail: "the store or its credential changed while it was read; it is read again in the next pass"}
 
-func owner(s scope) string {
-	namespace := ""
-	if s.store.Referent() {
-		namespace = s.namespace
-	}
-	return s.store.String() + "\n" + string(s.store.Meta.UID) + "\n" + namespace
-}
-
-// open returns the live session of an identity, logging in if there is none.
+// open returns the session of an identity, logged in.
 func (p *Sessions) open(ctx context.Context, store eso.Store, namespace string) (*session, error) {
-	s := scope{store: store, namespace: namespace}
-	m, err := p.Resolver.resolve(ctx, s)
+	sc := scope{store: store, namespace: namespace}
+	m, err := p.Resolver.resolve(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	k := key(s, m)
+	s, err := p.session(sc, m)
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.ready(ctx, s)
+	return s, err
+}
+
+// session returns the identity's session, and retires those that it replaces.
+func (p *Sessions) session(sc scope, m material) (*session, error) {
+	k := key(sc, m)
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.live[k]; ok {
+		s.touch(p.Now())
+		return s, nil
+	}
+	m.config.Dial = p.Dial
+	base, err := vault.New(m.config)
+	if err != nil {
+		return nil, err
+	}
+	v := sc.store.Spec.Provider.Vault
+	s := &session{
+		owner: owner(sc), generation: sc.store.Meta.Generation, mount: v.Mount(), kv: v.KVVersion(),
+		base: base, login: m.login, gate: make(chan struct{}, 1), used: p.Now(),
+	}
+	if m.login == nil {
+		s.static(m.token)
+	}
+	for old, other := range p.live {
+		if other.owner != s.owner {
+			continue
+		}
+		if other.generation > s.generation {
+			return nil, errRetired
+		}
+		delete(p.live, old)
+		p.retire(other)
+	}
 	if p.live == nil {
 		p.live = map[string]*session{}
 	}
-	current, ok := p.live[k]
-	if !ok {
-		m.config.Dial = p.Dial
-		client, err := vault.New(m.config)
-		if err != nil {
-			p.mu.Unlock()
-			return nil, err
-		}
-		v := store.Spec.Provider.Vault
-		current = &session{client: client, mount: v.Mount(), kv: v.KVVersion(), login: m.login, owner: owner(s)}
-		if m.login == nil {
-			client.SetToken(m.token)
-		}
-		for old, other := range p.live {
-			if other.owner == current.owner {
-				delete(p.live, old)
-				go p.revoke(other)
-			}
-		}
-		p.live[k] = current
-	}
-	p.mu.Unlock()
-	if m.login != nil {
-		current.mu.Lock()
-		current.login = m.login // a fresh service-account token for the next login
-		current.mu.Unlock()
-	}
-	return current, p.refresh(ctx, current)
+	p.live[k] = s
+	return s, nil
 }
 
-// refresh makes sure that the session's token serves for a while yet. Callers of one
-// session wait for each other, so that one login serves all.
-func (p *Sessions) refresh(ctx context.Context, s *session) error {
+func (s *session) touch(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.login == nil {
-		return nil
-	}
-	now := p.Now()
-	if !s.learned.IsZero() && !s.dead {
-		age, ttl := now.Sub(s.learned), s.token.TTL
-		if ttl == 0 || age < ttl*2/3 {
-			return nil
-		}
-		if s.token.Renewable && age < ttl {
-			renewed, err := s.client.RenewSelf(ctx)
-			p.observe("RenewSelf", err == nil)
-			if err == nil && renewed > ttl/2 {
-				s.token.TTL, s.learned = renewed, now
-				return nil
-			}
-		}
-	}
-	token, err := s.client.Login(ctx, *s.login)
-	p.observe("Login", err == nil)
-	if err != nil {
-		if age := now.Sub(s.learned); !s.learned.IsZero() && !s.dead && age < s.token.TTL {
-			return nil // the old token serves until its end
-		}
-		return err
-	}
-	s.token, s.learned, s.dead = token, now, false
-	return nil
+	s.used = now
 }
 
-// retry runs a call and, when Vault no longer accepts the token, logs in and runs it
-// once more.
-func (p *Sessions) retry(ctx context.Context, s *session, call func() error) error {
-	err := call()
-	if kv.KindOf(err) != kv.BadCredential || s.login == nil {
-		return err
-	}
+// call runs one call under the session's token. When Vault no longer takes the token,
+// it logs in and runs the call once more, so that a dead token costs nobody a read.
+func (p *Sessions) call(ctx context.Context, s *session, do func(*vault.Client) error) error {
 	s.mu.Lock()
-	s.dead = true
+	s.calls++
+	s.used = p.Now()
 	s.mu.Unlock()
-	if loginErr := p.refresh(ctx, s); loginErr != nil {
-		return loginErr
+	defer p.done(s)
+	for try := 1; ; try++ {
+		client, err := p.ready(ctx, s)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.sent++
+		s.mu.Unlock()
+		err = do(client)
+		if kv.KindOf(err) != kv.BadCredential || s.login == nil || try > 1 {
+			return err
+		}
+		s.lost(client)
 	}
-	return call()
 }
 
-// Close revokes every token that was got by a login. Static tokens are not ours.
+func (p *Sessions) done(s *session) {
+	s.mu.Lock()
+	s.calls--
+	over := s.retired && s.calls == 0
+	s.mu.Unlock()
+	if over {
+		p.end(s)
+	}
+}
+
+// retire gives a session's token back when its last call is over.
+func (p *Sessions) retire(s *session) {
+	s.mu.Lock()
+	s.retired = true
+	over := s.calls == 0
+	s.mu.Unlock()
+	if over {
+		p.end(s)
+	}
+}
+
+// end drops the session's token, and revokes it when a login got it.
+func (p *Sessions) end(s *session) {
+	s.mu.Lock()
+	client, ours := s.client, s.login != nil && !s.token.Batch
+	s.client = nil
+	s.mu.Unlock()
+	if client != nil && ours {
+		p.giveBack(client)
+	}
+}
+
+// giveBack revokes a token while nobody waits.
+func (p *Sessions) giveBack(client *vault.Client) {
+	p.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), background)
+		defer cancel()
+		p.observe("RevokeSelf", client.RevokeSelf(ctx) == nil)
+	})
+}
+
+// Tick renews what is due and drops what was not used for two hours. It does not wait.
+func (p *Sessions) Tick(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, s := range p.live {
+		s.mu.Lock()
+		_, need := s.state(now)
+		unused := s.calls == 0 && now.Sub(s.used) > idle
+		s.mu.Unlock()
+		switch {
+		case unused:
+			delete(p.live, k)
+			p.retire(s)
+		case need == soon && len(s.gate) == 0:
+			p.work.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), background)
+				defer cancel()
+				_, _ = p.ready(ctx, s) // what fails is tried again, and shows on use
+			})
+		}
+	}
+}
+
+// Close revokes every token that was got by a login, and returns when that is done
+// or ctx is. Static tokens are not ours.
 func (p *Sessions) Close(ctx context.Context) {
 	p.mu.Lock()
 	live := p.live
 	p.live = nil
 	p.mu.Unlock()
-	var all sync.WaitGroup
 	for _, s := range live {
-		all.Go(func() { p.revokeNow(ctx, s) })
+		s.mu.Lock()
+		s.retired = true
+		s.mu.Unlock()
+		p.end(s)
 	}
-	all.Wait()
-}
-
-func (p *Sessions) revoke(s *session) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	p.revokeNow(ctx, s)
-}
-
-func (p *Sessions) revokeNow(ctx context.Context, s *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.login == nil || s.learned.IsZero() || s.dead || s.token.Batch {
-		return
+	over := make(chan struct{})
+	go func() {
+		p.work.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
 	}
-	s.dead = true
-	p.observe("RevokeSelf", s.client.RevokeSelf(ctx) == nil)
+	for _, s := range live {
+		s.base.Close()
+	}
 }
 
 func (p *Sessions) observe(call string, ok bool) {

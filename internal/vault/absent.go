@@ -20,8 +20,8 @@ func (c *Client) absent(ctx context.Context, path string, kvVersion int, version
 	if version != "" {
 		what += " version " + clean(version)
 	}
-	if how, proven := a.gone(); proven && kvVersion == 2 {
-		return &kv.Error{Kind: kv.Absent, Path: path, Code: a.code, Detail: fmt.Sprintf("Secret does not exist (%s: %s)", what, how)}
+	if how := a.gone(); how != nil && kvVersion == 2 {
+		return &kv.Error{Kind: kv.Absent, Path: path, Code: a.code, Err: how, Detail: fmt.Sprintf("Secret does not exist (%s: %s)", what, how)}
 	}
 	mount, err := c.Mount(ctx, path)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c *Client) failed(act, path string, err error) *kv.Error {
 	case errors.Is(err, errTooLarge):
 		e.Kind, e.Detail = kv.BadAnswer, errTooLarge.Error()
 	default:
-		e.Detail = cause(err)
+		e.Detail = Cause(err)
 	}
 	// The cause's own text may hold addresses that vary, so only what can be
 	// branched on stays in the chain.
@@ -50,8 +50,9 @@ func sentinel(err error) error {
 	return nil
 }
 
-// cause says in words that do not change from try to try why the network failed.
-func cause(err error) string {
+// Cause says in words that do not change from try to try why a network or API error
+// came: no ephemeral ports, request ids or times, and no control characters.
+func Cause(err error) string {
 	var (
 		dns       *net.DNSError
 		host      x509.HostnameError

@@ -37,6 +37,9 @@ type Token struct {
 // Login logs in and returns the new token, which c does not use: see WithToken. The
 // client's own token stays out of the request. A refused login is BadCredential.
 func (c *Client) Login(ctx context.Context, login Login) (Token, error) {
+	if Traverses(login.Path) {
+		return Token{}, &kv.Error{Kind: kv.BadConfig, Path: login.Path, Detail: fmt.Sprintf("logging in: %q: \"..\" would leave the auth method", clean(login.Path))}
+	}
 	body := make(map[string]string, len(login.Body))
 	r := request{method: http.MethodPut, path: login.Path, body: body, anonymous: true, namespace: &login.Namespace}
 	for name, value := range login.Body {

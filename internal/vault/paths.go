@@ -34,10 +34,11 @@ func kvPath(mount string, version int, key, kind string) string {
 		return tidy(mount + "/" + relative(mount, version, key))
 	}
 	if mount == "" {
+		key = strings.TrimLeft(key, "/")
 		if strings.Contains(key, "/data/") {
 			return tidy(strings.Replace(key, "/data/", "/"+kind+"/", 1))
 		}
-		first, rest, _ := strings.Cut(strings.TrimLeft(key, "/"), "/")
+		first, rest, _ := strings.Cut(key, "/")
 		return tidy(first + "/" + kind + "/" + rest)
 	}
 	return tidy(mount + "/" + kind + "/" + relative(mount, version, key))

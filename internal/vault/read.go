@@ -107,19 +107,20 @@ func (a answer) version() int {
 	return int(version)
 }
 
-// gone tells whether a 404 itself proves that the version was deleted or destroyed.
-func (a answer) gone() (how string, proven bool) {
+// gone is kv.ErrDeleted or kv.ErrDestroyed when a 404 itself proves that the version
+// was deleted or destroyed, else nil.
+func (a answer) gone() error {
 	metadata, _ := a.Data["metadata"].(map[string]any)
 	if data, ok := a.Data["data"]; !ok || data != nil {
-		return "", false
+		return nil
 	}
 	if metadata["destroyed"] == true {
-		return "destroyed", true
+		return kv.ErrDestroyed
 	}
 	if at, _ := metadata["deletion_time"].(string); at != "" {
-		return "deleted", true
+		return kv.ErrDeleted
 	}
-	return "", false
+	return nil
 }
 
 // get reads a path; 404 is an answer, other failures are errors. right is the
