@@ -191,8 +191,12 @@ func (p part) linkerFlags(pin string) (string, error) {
 		return "", fmt.Errorf("hack/%s/go.mod does not require k8s.io/kubernetes", p.module)
 	}
 	for _, pair := range [][2]string{
-		{"gitVersion", version[1]}, {"gitMajor", version[2]}, {"gitMinor", version[3]},
-		{"gitCommit", "unknown"}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
+		{"gitVersion", version[1]},
+		{"gitMajor", version[2]},
+		{"gitMinor", version[3]},
+		{"gitCommit", "unknown"},
+		{"gitTreeState", "clean"},
+		{"buildDate", "1970-01-01T00:00:00Z"},
 	} {
 		flags += " -X k8s.io/component-base/version." + pair[0] + "=" + pair[1]
 	}
