@@ -75,12 +75,12 @@ func (b *budget) shallow(v reflect.Value) (reflect.Value, error) {
 	for v.Kind() == reflect.Interface {
 		v = v.Elem()
 	}
-	work := elementWork
+	size := elementWork
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map, reflect.Array:
-		work += v.Len()
+		size += elementWork * v.Len()
 	}
-	return v, b.spend(work)
+	return v, b.room(size)
 }
 
 const elementWork = 16

@@ -62,7 +62,7 @@ func (e *engine) compile(text, left, right string, public bool) (*program, error
 	functions := template.FuncMap{}
 	p.tmpl = template.New(templateName).Option("missingkey=error")
 	for name, tree := range trees {
-		i := instrument{engine: e, tree: tree, functions: functions}
+		i := instrument{engine: e, public: public, tree: tree, functions: functions}
 		if err := i.template(); err != nil {
 			return nil, err
 		}
@@ -135,7 +135,10 @@ func (e *engine) function(name string) (any, bool) {
 }
 
 // errUnknown is the error of a function that templates do not have.
-func errUnknown(function string, line int) error {
+func errUnknown(function string, line int, public bool) error {
+	if !public {
+		return faultf("", "could not parse template: line %d: it calls a function that does not exist", line)
+	}
 	why := "there is no such function"
 	switch function {
 	case "env", "expandenv", "getHostByName":

@@ -18,7 +18,7 @@ import (
 var (
 	parseError  = regexp.MustCompile(`^template: t:(\d+)(?::\d+)?: (?s)(.*)$`)
 	runPlace    = regexp.MustCompile(`^template: t:(\d+):(\d+): executing `)
-	runFunction = regexp.MustCompile(`>: error calling ([\pL\pN_·]+): `)
+	runFunction = regexp.MustCompile(`>: error calling ([\pL\pN_]+): `)
 	missingKey  = regexp.MustCompile(`>: map has no entry for key "([^"]*)"$`)
 )
 
@@ -89,6 +89,7 @@ func (p *program) kind(text string, data map[string]string) string {
 	for _, known := range []struct{ mark, says string }{
 		{"wrong number of args", "a function has the wrong number of arguments"},
 		{"wrong type for value", "a function has an argument of the wrong type"},
+		{": expected ", "a function has an argument of the wrong type"},
 		{"can't evaluate field", "a field is read of a value that has none"},
 		{"can't give argument to non-function", "arguments are given to something that is no function"},
 		{"can't print", "a value cannot be printed"},

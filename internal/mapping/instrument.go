@@ -6,15 +6,15 @@ import (
 	"text/template/parse"
 )
 
-// The functions that instrumenting puts into a tree. No template can name them:
-// the parser reads no such name.
+// The functions that instrumenting puts into a tree. A template that names one gets
+// the error of an unknown function: the names are on no list.
 const (
-	fnStep    = "·step"
-	fnEnter   = "·enter"
-	fnLeave   = "·leave"
-	fnDeep    = "·deep"
-	fnShallow = "·shallow"
-	fnFail    = "·fail"
+	fnStep    = "__step"
+	fnEnter   = "__enter"
+	fnLeave   = "__leave"
+	fnDeep    = "__deep"
+	fnShallow = "__shallow"
+	fnFail    = "__fail"
 )
 
 // instrument rewrites one parse tree so that running it is paid for:
@@ -29,6 +29,7 @@ const (
 // per turn of the loop that they are in.
 type instrument struct {
 	engine    *engine
+	public    bool
 	tree      *parse.Tree
 	functions template.FuncMap
 	err       error
@@ -154,7 +155,7 @@ func (i *instrument) use(f *parse.IdentifierNode) (charge string) {
 	function, ok := i.engine.function(f.Ident)
 	if !ok && !builtin(f.Ident) {
 		if i.err == nil {
-			i.err = errUnknown(f.Ident, i.line(f))
+			i.err = errUnknown(f.Ident, i.line(f), i.public)
 		}
 		return fnDeep
 	}
@@ -173,7 +174,7 @@ func (i *instrument) use(f *parse.IdentifierNode) (charge string) {
 // literalFail lets {{fail "text"}} say its text: it is the template's own. A message
 // that is computed may hold data and is withheld.
 func (i *instrument) literalFail(cmd *parse.CommandNode, f *parse.IdentifierNode) {
-	if f.Ident != "fail" || len(cmd.Args) != 2 {
+	if f.Ident != "fail" || len(cmd.Args) != 2 || !i.public {
 		return
 	}
 	if _, ok := cmd.Args[1].(*parse.StringNode); ok {

@@ -12,7 +12,7 @@ type Limits struct {
 	MaxTemplateBytes int
 	// MaxWork bounds the work of all templates of the mapping together, in units
 	// of about a byte touched (a loop step counts as a hundred, costly
-	// cryptography as millions). Default 500 million: a few seconds.
+	// cryptography as millions). Default 250 million: a few seconds.
 	MaxWork int
 	// LeftDelim and RightDelim enclose template actions. Default "{{" and "}}".
 	LeftDelim, RightDelim string
@@ -26,7 +26,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.MaxKeys, 10_000},
 		{&l.MaxSecretBytes, 1 << 20},
 		{&l.MaxTemplateBytes, 4 << 20},
-		{&l.MaxWork, 500_000_000},
+		{&l.MaxWork, 250_000_000},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
