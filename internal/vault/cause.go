@@ -127,7 +127,7 @@ const maxText = 300
 // What varies from try to try in Vault's and Go's texts.
 var (
 	varyingID   = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
-	varyingTime = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[^\s,;)"]*( [+-]\d{4})?( UTC)?( m=[+-][\d.]+)?`)
+	varyingTime = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?( [+-]\d{4})?( UTC)?( m=[+-][\d.]+)?`)
 	varyingFrom = regexp.MustCompile(`\S+:\d+->`)
 	vaultToken  = regexp.MustCompile(`\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{20,}`)
 )

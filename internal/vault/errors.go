@@ -74,11 +74,7 @@ func refusal(body []byte, hide []redact.Bytes) []string {
 	}
 	var out []string
 	for _, message := range answer.Errors {
-		for _, secret := range hide {
-			if len(secret) > 0 {
-				message = strings.ReplaceAll(message, string(secret.Reveal()), redact.Mask)
-			}
-		}
+		message = masked(message, hide)
 		message = strings.TrimPrefix(strings.TrimSpace(message), "1 error occurred:")
 		message = strings.ReplaceAll(message, "\n\t* ", " ")
 		if message = clean(message); message != "" {
@@ -89,4 +85,19 @@ func refusal(body []byte, hide []redact.Bytes) []string {
 		return []string{"none given"}
 	}
 	return out
+}
+
+// masked hides secrets that a text quotes. One so short that it may be part of any
+// word hides the whole text, since a masked word would spell it out.
+func masked(message string, hide []redact.Bytes) string {
+	for _, secret := range hide {
+		switch quoted := string(secret.Reveal()); {
+		case quoted == "" || !strings.Contains(message, quoted):
+		case len(quoted) < 6:
+			return "a text that may quote the credential"
+		default:
+			message = strings.ReplaceAll(message, quoted, redact.Mask)
+		}
+	}
+	return message
 }

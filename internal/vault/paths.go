@@ -16,7 +16,9 @@ import (
 // returned is read as "/"+name.
 
 // DataPath is the request path of a read, below /v1/.
-func DataPath(mount string, version int, key string) string { return kvPath(mount, version, key, "data") }
+func DataPath(mount string, version int, key string) string {
+	return kvPath(mount, version, key, "data")
+}
 
 // MetadataPath is the request path of a secret's metadata (KV v2), and of a KV v1
 // secret itself.
