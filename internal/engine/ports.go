@@ -10,6 +10,8 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
@@ -44,4 +46,12 @@ type Secrets interface {
 type Sources interface {
 	// Source returns the data of a "Secret" or "ConfigMap".
 	Source(ctx context.Context, namespace, kind, name string) (map[string]redact.Bytes, error)
+}
+
+// Owned lists Secrets by their controller. Implemented by the metadata watch of
+// internal/kube.
+type Owned interface {
+	// Owned returns the metadata of the Secrets of a namespace that the object
+	// with the UID controls, as a watch last saw them.
+	Owned(namespace string, owner types.UID) []metav1.ObjectMeta
 }

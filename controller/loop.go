@@ -1,0 +1,127 @@
+package controller
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/store"
+)
+
+// loop takes what is due, groups it by store, syncs it and reports: once a second,
+// and at once when a watch has marked something.
+type loop struct {
+	class       string
+	concurrency int
+	shard       shard
+	watched     watched
+	objects     store.Objects
+	sessions    *store.Sessions
+	engine      engine.Engine // without Stores, which are a pass's
+	report      *reporter
+
+	wake chan struct{}
+
+	mu       sync.Mutex
+	started  bool
+	mappings map[types.NamespacedName]*entry
+	groups   map[string]*group
+	stores   map[string]*storeEntry
+	users    map[object]map[types.NamespacedName]bool
+	brake    brake
+	failed   int // mappings that failed, for --once
+
+	inFlight sync.WaitGroup
+}
+
+// watched is what the watches hold in memory.
+type watched interface {
+	ExternalSecrets() []*eso.ExternalSecret
+	// ExternalSecret returns nil when there is none.
+	ExternalSecret(namespace, name string) *eso.ExternalSecret
+	Stores() []eso.Store
+	// SecretVersion is the resourceVersion of a Secret, "" when it is absent;
+	// marked says whether it has a mapping's label and hash.
+	SecretVersion(namespace, name string) (version string, marked bool)
+}
+
+const (
+	tick = time.Second
+	// gatherMarks is how long marks are gathered before a pass takes them.
+	gatherMarks = 5 * time.Millisecond
+)
+
+// run passes until stop is done; what is in flight then still has work to end in.
+func (l *loop) run(stop, work context.Context) {
+	l.start(time.Now())
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		l.pass(work, time.Now())
+		select {
+		case <-stop.Done():
+			l.inFlight.Wait()
+			return
+		case <-work.Done():
+			l.inFlight.Wait()
+			return
+		case <-ticker.C:
+		case <-l.wake:
+			gather(stop)
+		}
+	}
+}
+
+// gather lets the marks of one moment come together.
+func gather(ctx context.Context) {
+	select {
+	case <-time.After(gatherMarks):
+	case <-ctx.Done():
+	}
+}
+
+// once runs one pass over everything, due or not, and returns how many mappings
+// failed.
+func (l *loop) once(ctx context.Context) int {
+	now := time.Now()
+	l.start(now)
+	l.mu.Lock()
+	for _, e := range l.mappings {
+		e.force, e.look = true, true
+	}
+	l.mu.Unlock()
+	l.pass(ctx, now)
+	l.inFlight.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
+// pass is one round. It does not wait for what it starts: a slow store keeps its own
+// mappings busy and nothing else.
+func (l *loop) pass(ctx context.Context, now time.Time) {
+	l.sessions.Tick(now)
+	due := l.take(now)
+	if len(due.mappings) == 0 && len(due.stores) == 0 {
+		return
+	}
+	reads := &store.Pass{Sessions: l.sessions, Objects: l.objects, Class: l.class}
+	for _, s := range due.stores {
+		l.inFlight.Go(func() { l.validate(ctx, reads, s, now) })
+	}
+	for _, batch := range due.byGroup() {
+		l.inFlight.Go(func() { l.syncBatch(ctx, reads, batch) })
+	}
+}
+
+// nudge wakes the loop; it never blocks.
+func (l *loop) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,194 @@
+package controller
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+)
+
+// start takes over what the watches hold once they are in sync. Marks before that
+// are the watches' own first round and mean no change.
+func (l *loop) start(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.watched.Stores() {
+		l.addStore(s, now)
+	}
+	for _, es := range l.watched.ExternalSecrets() {
+		l.addMapping(es)
+	}
+	l.started = true
+}
+
+func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
+	if !l.shard.owns(es.Namespace) {
+		return nil
+	}
+	key := types.NamespacedName{Namespace: es.Namespace, Name: es.Name}
+	e, ok := l.mappings[key]
+	if ok && e.uid != es.UID {
+		l.dropMapping(key)
+		ok = false
+	}
+	if !ok {
+		e = &entry{key: key}
+		l.mappings[key] = e
+	}
+	target := object{}
+	if len(e.uses) > 0 {
+		target = e.uses[0]
+	}
+	l.unuse(e)
+	e.describe(es)
+	for _, used := range e.uses {
+		if l.users[used] == nil {
+			l.users[used] = map[types.NamespacedName]bool{}
+		}
+		l.users[used][key] = true
+	}
+	if e.uses[0] != target {
+		version, _ := l.watched.SecretVersion(es.Namespace, es.TargetName())
+		e.view = seen{version: version, absent: version == ""}
+	}
+	e.look = true
+	return e
+}
+
+func (l *loop) dropMapping(key types.NamespacedName) {
+	e, ok := l.mappings[key]
+	if !ok {
+		return
+	}
+	l.unuse(e)
+	l.engine.Memo.Forget(e.uid)
+	l.report.forget(key)
+	delete(l.mappings, key)
+}
+
+func (l *loop) unuse(e *entry) {
+	for _, used := range e.uses {
+		delete(l.users[used], e.key)
+		if len(l.users[used]) == 0 {
+			delete(l.users, used)
+		}
+	}
+}
+
+// mappingChanged is told of each ExternalSecret that was added or updated.
+func (l *loop) mappingChanged(es *eso.ExternalSecret) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.started && l.addMapping(es) != nil {
+		l.nudge()
+	}
+}
+
+// mappingGone is told of each ExternalSecret that was deleted.
+func (l *loop) mappingGone(key types.NamespacedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropMapping(key)
+}
+
+// addStore keeps a store and reports whether anything but its status changed.
+func (l *loop) addStore(s eso.Store, now time.Time) bool {
+	old, ok := l.stores[s.String()]
+	if ok && old.store.Meta.UID == s.Meta.UID && old.store.Meta.Generation == s.Meta.Generation {
+		old.store = s
+		return false
+	}
+	e := &storeEntry{store: s, ours: s.Served(l.class) && l.shard.owns(s.Meta.Namespace), force: true}
+	if condition := s.Status.Ready(); condition != nil {
+		e.known, e.valid = true, condition.Status == metav1.ConditionTrue
+	}
+	if e.valid && !l.started {
+		// Another run has validated it: spread the first look over the interval.
+		e.force, e.due = false, now.Add(early(s.Meta.UID, 20*interval(s)))
+	}
+	l.stores[s.String()] = e
+	return true
+}
+
+// storeEvent is told of each store that was added, updated or deleted.
+func (l *loop) storeEvent(s eso.Store, deleted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.started {
+		return
+	}
+	changed := deleted
+	if deleted {
+		delete(l.stores, s.String())
+		l.report.forgetStore(s)
+	} else {
+		changed = l.addStore(s, time.Now())
+	}
+	if changed {
+		l.storeChanged(s.String())
+	}
+}
+
+// objectEvent is told of each Secret and ConfigMap that was added, updated or
+// deleted: it may be a target, a template source, or named by a store.
+func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.started {
+		return
+	}
+	o := object{kind, meta.Namespace, meta.Name}
+	for key := range l.users[o] {
+		e := l.mappings[key]
+		if e.uses[0] == o {
+			e.view = seen{version: meta.ResourceVersion, absent: deleted}
+			e.look = true
+		} else {
+			l.contentChanged(e)
+		}
+		l.nudge()
+	}
+	for name, s := range l.stores {
+		if refersTo(s.store, o) {
+			s.force = true
+			l.storeChanged(name)
+		}
+	}
+}
+
+// refersTo reports whether a store names the object, for any mapping's namespace
+// where it leaves the namespace open.
+func refersTo(s eso.Store, o object) bool {
+	if s.Spec.Provider.Vault == nil {
+		return false
+	}
+	for _, ref := range s.Spec.Provider.Vault.References() {
+		if ref.Kind != o.kind || ref.Name != o.name {
+			continue
+		}
+		switch {
+		case ref.Namespace != nil:
+			if *ref.Namespace == o.namespace {
+				return true
+			}
+		case s.Cluster(), s.Meta.Namespace == o.namespace:
+			return true
+		}
+	}
+	return false
+}
+
+// namespaceEvent is told of each Namespace whose labels changed: a
+// ClusterSecretStore may admit it now.
+func (l *loop) namespaceEvent(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.mappings {
+		if e.key.Namespace == name && e.last.failures > 0 {
+			e.force, e.look, e.urgent = true, true, true
+			l.nudge()
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+)
+
+// metrics keeps ESO's names and labels, so that alerts keep working, and adds a few
+// of our own. No label holds anything but names of objects and fixed words.
+type metrics struct {
+	registry *prometheus.Registry
+
+	calls, failures *prometheus.CounterVec
+	condition       *prometheus.GaugeVec
+	duration        *prometheus.GaugeVec
+	api             *prometheus.CounterVec
+
+	storeCondition, storeDuration map[string]*prometheus.GaugeVec
+
+	writes  *prometheus.CounterVec
+	seconds prometheus.Histogram
+	leader  prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	object := []string{"name", "namespace"}
+	status := append(object, "condition", "status")
+	gauge := func(name, help string, labels []string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	m := &metrics{
+		registry:  prometheus.NewRegistry(),
+		calls:     counter("externalsecret_sync_calls_total", "Syncs of an ExternalSecret that were tried.", object...),
+		failures:  counter("externalsecret_sync_calls_error", "Syncs of an ExternalSecret that failed.", object...),
+		condition: gauge("externalsecret_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
+		duration:  gauge("externalsecret_reconcile_duration", "Nanoseconds that the last sync took.", object),
+		api:       counter("externalsecret_provider_api_calls_count", "Requests to Vault.", "provider", "call", "status"),
+		storeCondition: map[string]*prometheus.GaugeVec{
+			eso.KindSecretStore:        gauge("secretstore_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
+			eso.KindClusterSecretStore: gauge("clustersecretstore_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
+		},
+		storeDuration: map[string]*prometheus.GaugeVec{
+			eso.KindSecretStore:        gauge("secretstore_reconcile_duration", "Nanoseconds that the last validation took.", object),
+			eso.KindClusterSecretStore: gauge("clustersecretstore_reconcile_duration", "Nanoseconds that the last validation took.", object),
+		},
+		writes: counter("vaultsecret_secret_changes_total", "Outcomes by what was to be done with the Secret.", "action"),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vaultsecret_sync_duration_seconds", Help: "Seconds that a sync took.",
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}),
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vaultsecret_leader", Help: "1 while this process syncs, 0 while it stands by."}),
+	}
+	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader,
+		m.storeCondition[eso.KindSecretStore], m.storeCondition[eso.KindClusterSecretStore],
+		m.storeDuration[eso.KindSecretStore], m.storeDuration[eso.KindClusterSecretStore],
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) lead(yes bool) {
+	m.leader.Set(0)
+	if yes {
+		m.leader.Set(1)
+	}
+}
+
+func (m *metrics) synced(key types.NamespacedName, o engine.Outcome, took time.Duration) {
+	m.calls.WithLabelValues(key.Name, key.Namespace).Inc()
+	if o.Skipped {
+		return
+	}
+	if o.Err != nil {
+		m.failures.WithLabelValues(key.Name, key.Namespace).Inc()
+	}
+	setCondition(m.condition, key, o.Ready)
+	m.duration.WithLabelValues(key.Name, key.Namespace).Set(float64(took.Nanoseconds()))
+	m.seconds.Observe(took.Seconds())
+	action := string(o.Change.Action)
+	if action == "" {
+		action = "Unknown"
+	}
+	m.writes.WithLabelValues(action).Inc()
+}
+
+func (m *metrics) validated(s eso.Store, ready bool, took time.Duration) {
+	setCondition(m.storeCondition[s.Kind], storeName(s), ready)
+	m.storeDuration[s.Kind].WithLabelValues(s.Meta.Name, s.Meta.Namespace).Set(float64(took.Nanoseconds()))
+}
+
+// vaultCall is store.Sessions.Observe.
+func (m *metrics) vaultCall(call string, ok bool) {
+	status := "success"
+	if !ok {
+		status = "error"
+	}
+	m.api.WithLabelValues("HashiCorp/Vault", call, status).Inc()
+}
+
+func setCondition(gauge *prometheus.GaugeVec, key types.NamespacedName, ready bool) {
+	is, opposite := "False", "True"
+	if ready {
+		is, opposite = opposite, is
+	}
+	gauge.WithLabelValues(key.Name, key.Namespace, eso.ConditionReady, is).Set(1)
+	gauge.WithLabelValues(key.Name, key.Namespace, eso.ConditionReady, opposite).Set(0)
+}
+
+func (m *metrics) forget(key types.NamespacedName) {
+	labels := prometheus.Labels{"name": key.Name, "namespace": key.Namespace}
+	m.condition.DeletePartialMatch(labels)
+	m.duration.DeletePartialMatch(labels)
+	m.calls.DeletePartialMatch(labels)
+	m.failures.DeletePartialMatch(labels)
+}
+
+func (m *metrics) forgetStore(s eso.Store) {
+	labels := prometheus.Labels{"name": s.Meta.Name, "namespace": s.Meta.Namespace}
+	m.storeCondition[s.Kind].DeletePartialMatch(labels)
+	m.storeDuration[s.Kind].DeletePartialMatch(labels)
+}
+
+func storeName(s eso.Store) types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Meta.Namespace, Name: s.Meta.Name}
+}
+
+// metaTime is whole seconds, as the API stores them.
+func metaTime(t time.Time) metav1.Time { return metav1.NewTime(t.Truncate(time.Second)) }

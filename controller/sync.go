@@ -1,0 +1,175 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
+	"vaultsecret.io/kubectl-vaultsecret/internal/store"
+)
+
+// longestSync bounds one mapping: a store that answers slowly fails it.
+const longestSync = 2 * time.Minute
+
+// syncBatch syncs the due mappings of one group, then settles the deletions that the
+// engine held back.
+func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
+	e := l.engine
+	e.Stores, e.HoldDeletes = reads, true
+	var held []task
+	var mu sync.Mutex
+	each(batch, func(t task) {
+		if !l.syncOne(ctx, e, t) {
+			mu.Lock()
+			held = append(held, t)
+			mu.Unlock()
+		}
+	})
+	if len(held) == 0 {
+		return
+	}
+	refusal := l.refuseDeletes(batch[0].group, held)
+	e.HoldDeletes = false
+	each(held, func(t task) {
+		if refusal == nil {
+			l.syncOne(ctx, e, t)
+			return
+		}
+		l.finish(ctx, t, engine.Refuse(eso.MessageNotDeleted, refusal), time.Now())
+	})
+}
+
+// each runs the tasks on as many workers as their group has slots.
+func each(batch []task, do func(task)) {
+	var all sync.WaitGroup
+	for _, t := range batch {
+		t.group.slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-t.group.slots }()
+			do(t)
+		})
+	}
+	all.Wait()
+}
+
+// syncOne takes one mapping end to end. false: its deletion is held.
+func (l *loop) syncOne(ctx context.Context, e engine.Engine, t task) bool {
+	started := time.Now()
+	if t.es.DeletionTimestamp != nil {
+		l.release(ctx, t, started)
+		return true
+	}
+	bounded, cancel := context.WithTimeout(ctx, longestSync)
+	defer cancel()
+	outcome := l.guarded(bounded, e, t.es)
+	if outcome.Held {
+		return false
+	}
+	l.finish(ctx, t, outcome, started)
+	return true
+}
+
+// guarded keeps what one mapping's content makes a library do from ending the
+// process. A panic's own text may hold a value and is not printed.
+func (l *loop) guarded(ctx context.Context, e engine.Engine, es *eso.ExternalSecret) (outcome engine.Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			l.report.log.Error("a mapping made the program fail", "namespace", es.Namespace, "name", es.Name,
+				"cause", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+			outcome = engine.Refuse(eso.MessageWriteFailed, errors.New("this mapping makes the controller fail, see its log; simplify spec.target.template or spec.dataFrom[].rewrite"))
+		}
+	}()
+	return e.Sync(ctx, es)
+}
+
+// release lets a mapping that is being deleted go: what ESO left on it would keep it
+// for ever. Its Secret is garbage-collected through its owner reference.
+func (l *loop) release(ctx context.Context, t task, started time.Time) {
+	err := error(kv.ErrForeignStore)
+	if !l.foreign(ctx, t.es) {
+		err = l.report.status.RemoveFinalizers(ctx, t.es)
+	}
+	outcome := engine.Outcome{Skipped: err == nil || err == kv.ErrForeignStore, Err: err, Class: engine.Transient}
+	l.settle(t, outcome, started)
+}
+
+// foreign reports whether one of the mapping's stores is known to be another
+// controller's.
+func (l *loop) foreign(ctx context.Context, es *eso.ExternalSecret) bool {
+	for _, ref := range es.StoreRefs() {
+		s, found, err := l.objects.Store(ctx, ref, es.Namespace)
+		if err != nil || found && !s.Served(l.class) {
+			return true
+		}
+	}
+	return false
+}
+
+// finish reports an outcome and puts the mapping back into the schedule. What a
+// dying process was interrupted in is not reported: it is no news of the mapping.
+func (l *loop) finish(ctx context.Context, t task, o engine.Outcome, started time.Time) {
+	if ctx.Err() == nil {
+		if err := l.report.mapping(ctx, t, o, started, time.Now()); err != nil && o.Err == nil {
+			o.Err, o.Class = err, engine.Transient
+		}
+	}
+	l.settle(t, o, started)
+}
+
+func (l *loop) settle(t task, o engine.Outcome, started time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.nudge()
+	t.entry.settle(t.es, o, t.before, started)
+	if o.Err != nil && !o.Skipped {
+		l.failed++
+	}
+	if kind := downKind(o); kind != "" {
+		t.group.breaker.down(kind, started, time.Now())
+		l.doubt(t.group, true)
+		return
+	}
+	t.group.breaker.probing = false
+	if o.Class == engine.Transient {
+		return
+	}
+	if t.group.breaker.up() {
+		l.drain(t.group)
+	}
+	if o.Class == engine.OK && !o.Skipped {
+		l.doubt(t.group, false)
+	}
+}
+
+// drain makes all that failed while the stores were down due at once.
+func (l *loop) drain(g *group) {
+	for _, e := range l.mappings {
+		if e.group == g.name && e.last.failures > 0 {
+			e.force, e.look, e.urgent = true, true, true
+		}
+	}
+}
+
+func (l *loop) refuseDeletes(g *group, held []task) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	total := 0
+	for _, e := range l.mappings {
+		if e.group == g.name {
+			total++
+		}
+	}
+	var wishes []types.NamespacedName
+	for _, t := range held {
+		wishes = append(wishes, t.entry.key)
+	}
+	return l.brake.refuse(g.name, wishes, total, time.Now())
+}
