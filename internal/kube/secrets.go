@@ -1,0 +1,85 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
+)
+
+// Secrets reads and writes target Secrets. It implements engine.Secrets.
+type Secrets struct {
+	Clients *Clients
+	// Watches may be nil: then no version is known without a read.
+	Watches *Watches
+}
+
+// Version is the resourceVersion that the watch last saw.
+func (s Secrets) Version(namespace, name string) (resourceVersion string, known bool) {
+	if s.Watches == nil {
+		return "", false
+	}
+	version, _ := s.Watches.SecretVersion(namespace, name)
+	return version, true
+}
+
+// Current reads a Secret, nil when it does not exist.
+func (s Secrets) Current(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	secret, err := s.Clients.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, name, err)
+	}
+	return secret, nil
+}
+
+// Apply carries a Change out: Create by POST, Update by PUT with the resourceVersion
+// that was planned against, Delete with UID and resourceVersion as preconditions.
+func (s Secrets) Apply(ctx context.Context, change plan.Change, fieldManager string) (*corev1.Secret, error) {
+	var stored *corev1.Secret
+	var err error
+	act, target := "creating", change.Secret
+	switch change.Action {
+	case plan.Create:
+		stored, err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Create(ctx, target, metav1.CreateOptions{FieldManager: fieldManager})
+	case plan.Update:
+		act = "updating"
+		stored, err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Update(ctx, target, metav1.UpdateOptions{FieldManager: fieldManager})
+	case plan.Delete:
+		act, target = "deleting", change.Current
+		err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Delete(ctx, target.Name, metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{UID: &target.UID, ResourceVersion: &target.ResourceVersion},
+		})
+	default:
+		return change.Current, nil
+	}
+	switch {
+	case err == nil:
+		return stored, nil
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && change.Action != plan.Create:
+		return nil, fmt.Errorf("%s Secret %s/%s: %w", act, target.Namespace, target.Name, plan.ErrStale)
+	}
+	return nil, fmt.Errorf("%s Secret %s/%s: %w", act, target.Namespace, target.Name, withoutData(err))
+}
+
+// withoutData keeps of an API error its reason and the fields it names: a validation
+// message may quote what was sent.
+func withoutData(err error) error {
+	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client returns it unwrapped
+	if !ok || status.Status().Reason != metav1.StatusReasonInvalid {
+		return err
+	}
+	text := "the API server refuses it as invalid"
+	if details := status.Status().Details; details != nil {
+		for _, cause := range details.Causes {
+			text += fmt.Sprintf("; %s (%s)", cause.Field, cause.Type)
+		}
+	}
+	return fmt.Errorf("%s", text)
+}

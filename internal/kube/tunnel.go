@@ -1,0 +1,208 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+)
+
+// When a Tunnel forwards.
+const (
+	ForwardAuto   = "auto"
+	ForwardNever  = "never"
+	ForwardAlways = "always"
+)
+
+// Tunnel dials in-cluster Service names from outside a cluster: where a name does not
+// resolve here, through a port-forward to a Pod behind the Service. TLS on top of it
+// is verified against the Service's name as usual.
+type Tunnel struct {
+	Clients *Clients
+	// Mode is one of the Forward… constants; empty is ForwardAuto.
+	Mode string
+
+	mu  sync.Mutex
+	via map[string]string
+}
+
+// DialContext dials host:port.
+func (t *Tunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	service, namespace, isService := serviceName(host)
+	direct := func() (net.Conn, error) {
+		return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
+	}
+	switch {
+	case !isService, t.Mode == ForwardNever:
+		return direct()
+	case t.Mode != ForwardAlways:
+		_, err := net.DefaultResolver.LookupHost(ctx, host)
+		var dns *net.DNSError
+		if err == nil || !errors.As(err, &dns) {
+			return direct()
+		}
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("port %q of %s: %w", port, host, err)
+	}
+	pod, podPort, err := t.Clients.behind(ctx, namespace, service, int32(number))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := t.Clients.DialPod(ctx, namespace, pod, podPort)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.via == nil {
+		t.via = map[string]string{}
+	}
+	t.via[address] = "port-forward to " + pod
+	return conn, nil
+}
+
+// Via says how an address was reached, "" when directly or not yet.
+func (t *Tunnel) Via(address string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.via[address]
+}
+
+// serviceName takes NAME.NAMESPACE.svc, with or without the cluster's domain.
+func serviceName(host string) (service, namespace string, ok bool) {
+	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
+	if len(parts) < 3 || parts[2] != "svc" {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// DialPod opens a connection to a port of a Pod through the API server.
+func (c *Clients) DialPod(ctx context.Context, namespace, pod string, port int32) (net.Conn, error) {
+	what := fmt.Sprintf("port-forward to pod %s/%s:%d", namespace, pod, port)
+	url := c.Core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	websocket, err := portforward.NewSPDYOverWebsocketDialer(url, c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	fallback := portforward.NewFallbackDialer(websocket, spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	type dialed struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan dialed, 1)
+	go func() {
+		conn, err := openStreams(fallback, port)
+		done <- dialed{conn, err}
+	}()
+	select {
+	case d := <-done:
+		if d.err != nil {
+			return nil, fmt.Errorf("%s: %w", what, d.err)
+		}
+		return d.conn, nil
+	case <-ctx.Done():
+		go func() {
+			if d := <-done; d.err == nil {
+				d.conn.Close()
+			}
+		}()
+		return nil, fmt.Errorf("%s: %w", what, ctx.Err())
+	}
+}
+
+func openStreams(dialer httpstream.Dialer, port int32) (net.Conn, error) {
+	connection, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	if err != nil {
+		return nil, err
+	}
+	headers := http.Header{}
+	headers.Set(corev1.PortHeader, strconv.Itoa(int(port)))
+	headers.Set(corev1.PortForwardRequestIDHeader, "0")
+	headers.Set(corev1.StreamType, corev1.StreamTypeError)
+	errorStream, err := connection.CreateStream(headers)
+	if err != nil {
+		connection.Close()
+		return nil, err
+	}
+	errorStream.Close() // nothing is written to it
+	headers.Set(corev1.StreamType, corev1.StreamTypeData)
+	data, err := connection.CreateStream(headers)
+	if err != nil {
+		connection.Close()
+		return nil, err
+	}
+	c := &podConn{Stream: data, connection: connection, failed: make(chan struct{})}
+	go c.watch(errorStream)
+	return c, nil
+}
+
+// podConn makes a net.Conn of a forwarded stream. It has no deadlines; whoever uses
+// it closes it.
+type podConn struct {
+	httpstream.Stream
+	connection httpstream.Connection
+	failed     chan struct{}
+	reason     string
+}
+
+func (c *podConn) watch(errorStream io.Reader) {
+	message, _ := io.ReadAll(io.LimitReader(errorStream, 4096))
+	if len(message) > 0 {
+		c.reason = strings.TrimSpace(string(message))
+		close(c.failed)
+		c.connection.Close()
+	}
+}
+
+func (c *podConn) Read(p []byte) (int, error) {
+	n, err := c.Stream.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	select {
+	case <-c.failed:
+		return n, fmt.Errorf("the port-forward ended: %s", c.reason)
+	default:
+		return n, err
+	}
+}
+
+func (c *podConn) Close() error {
+	_ = c.Stream.Reset()
+	return c.connection.Close()
+}
+
+type podAddr struct{}
+
+func (podAddr) Network() string { return "port-forward" }
+func (podAddr) String() string  { return "pod" }
+
+func (c *podConn) LocalAddr() net.Addr              { return podAddr{} }
+func (c *podConn) RemoteAddr() net.Addr             { return podAddr{} }
+func (c *podConn) SetDeadline(time.Time) error      { return nil }
+func (c *podConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *podConn) SetWriteDeadline(time.Time) error { return nil }
