@@ -146,5 +146,5 @@ func regexpWork(expression string, textLen int) int {
 	if err != nil {
 		return len(expression)
 	}
-	return len(program.Inst) * (8 + textLen)
+	return len(program.Inst) * (64 + textLen)
 }
