@@ -30,6 +30,9 @@ func noDrift(f *Facts) Verdict {
 	if u != nil {
 		return *u
 	}
+	if d.Refused != "" {
+		return fail(f.edit(), "Secret %s/%s cannot be written: %s", f.Namespace, es.TargetName(), clip(d.Refused))
+	}
 	if n := len(d.Added) + len(d.Changed) + len(d.Removed); n > 0 {
 		return warn(next, "Secret %s/%s differs from Vault in %d keys: %d to add (%s), %d to change (%s), %d to remove (%s)", f.Namespace, es.TargetName(), n,
 			len(d.Added), list(d.Added, 4), len(d.Changed), list(d.Changed, 4), len(d.Removed), list(d.Removed, 4))

@@ -57,7 +57,7 @@ func targetMutable(f *Facts) Verdict {
 	ready := es.Status.Ready()
 	broken := ready != nil && ready.Status == metav1.ConditionFalse && strings.Contains(ready.Message, "immutable")
 	d := f.Drift.Value
-	drifted := f.Drift.Known && len(d.Added)+len(d.Changed)+len(d.Removed) > 0
+	drifted := f.Drift.Known && (len(d.Added)+len(d.Changed)+len(d.Removed) > 0 || d.Refused != "")
 	switch {
 	case es.Spec.Target.Immutable:
 		return warn(fix, "spec.target.immutable is true: the Secret %s never follows Vault", es.TargetName())

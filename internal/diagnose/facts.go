@@ -258,6 +258,8 @@ type Entry struct {
 // Drift is how the Secret differs from what Vault holds; names of keys.
 type Drift struct {
 	Added, Changed, Removed []string
+	// Refused is why what Vault holds cannot be written, "" when it can.
+	Refused string
 }
 
 // Workload is a consumer of the Secret.

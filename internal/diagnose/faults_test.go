@@ -302,6 +302,9 @@ func pathFaults() []fault {
 			f.Paths[0].Entries[0].Flaw = "Base64: illegal byte"
 			f.Render = diagnose.Known("decoding")
 		}},
+		{"type cannot change", "VS701", []string{"Secret apps/api-db cannot be written", "type"}, "edit externalsecret", func(f *diagnose.Facts) {
+			f.Drift = diagnose.Known(diagnose.Drift{Refused: "the type of a Secret cannot change"})
+		}},
 		{"template does not render", "VS608", []string{"spec.target.template"}, "edit externalsecret", func(f *diagnose.Facts) {
 			f.Render = diagnose.Known(`spec.target.template.data[url]: no entry for key "host"`)
 			failing(f, "could not apply template")

@@ -55,7 +55,7 @@ func (g *Gatherer) listWorkloads(ctx context.Context, namespace string) ([]workl
 			selectors = append(selectors, selector)
 		}
 	}
-	apps := g.Core.AppsV1()
+	apps := g.Clients.Core.AppsV1()
 	deployments, err := apps.Deployments(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (g *Gatherer) listWorkloads(ctx context.Context, namespace string) ([]workl
 	if len(all) == 0 {
 		return nil, nil
 	}
-	pods, err := g.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	pods, err := g.Clients.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}

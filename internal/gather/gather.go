@@ -6,26 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
-
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/store"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
 // Config says with what and how to look.
 type Config struct {
-	REST *rest.Config
-	Core kubernetes.Interface
-	// Metadata reads objects without their content.
-	Metadata metadata.Interface
-	// Objects reads the three kinds.
-	Objects Objects
-	// Resolver resolves what stores name, with the caller's own rights.
-	Resolver store.Resolver
+	Clients *kube.Clients
 	// Dial reaches Vault; nil is the net dialer. Via, if not nil, says how an
 	// address was reached, e.g. "port-forward to vault-0", after a Dial.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -46,6 +36,7 @@ type Config struct {
 // is looked up once in its life. It is safe for concurrent use.
 type Gatherer struct {
 	Config
+	resolver store.Resolver
 	sessions *store.Sessions
 	pass     *store.Pass
 
@@ -77,8 +68,8 @@ func New(config Config) *Gatherer {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	g := &Gatherer{Config: config}
-	g.sessions = &store.Sessions{Resolver: config.Resolver, Now: config.Now, Dial: config.Dial}
+	g := &Gatherer{Config: config, resolver: store.Resolver{Cluster: &kube.Cluster{Clients: config.Clients}}}
+	g.sessions = &store.Sessions{Resolver: g.resolver, Now: config.Now, Dial: config.Dial}
 	g.pass = &store.Pass{Sessions: g.sessions}
 	return g
 }

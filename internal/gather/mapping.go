@@ -23,7 +23,7 @@ func (o *one) mapping(ctx context.Context, known *eso.ExternalSecret) {
 	}
 	ctx, cancel := o.limited(ctx)
 	defer cancel()
-	es, err := o.Objects.ExternalSecret(ctx, o.f.Namespace, o.f.Name)
+	es, err := o.Clients.ExternalSecrets(o.f.Namespace).Get(ctx, o.f.Name, metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
 		o.f.Mapping = fact(&o.denials, "get externalsecrets in "+o.f.Namespace, es, err)
 		return
@@ -32,7 +32,7 @@ func (o *one) mapping(ctx context.Context, known *eso.ExternalSecret) {
 	ns, err := o.namespaceOf(ctx, o.f.Namespace)
 	o.f.NamespaceExists = fact(&o.denials, "get namespaces", ns.exists, err)
 	o.f.OtherMappings, _ = o.names.get("externalsecrets/"+o.f.Namespace, func() (names []string, err error) {
-		err = Mappings(ctx, o.Objects, o.f.Namespace, "", func(list []eso.ExternalSecret) error {
+		err = Mappings(ctx, o.Clients, o.f.Namespace, "", func(list []eso.ExternalSecret) error {
 			for i := range list {
 				names = append(names, list[i].Name)
 			}
@@ -52,7 +52,7 @@ func (o *one) happened(ctx context.Context, es *eso.ExternalSecret) {
 func (o *one) target(ctx context.Context, es *eso.ExternalSecret) {
 	ctx, cancel := o.limited(ctx)
 	defer cancel()
-	secret, err := o.Core.CoreV1().Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
+	secret, err := o.Clients.Core.CoreV1().Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		o.f.Target = diagnose.Known[*diagnose.Target](nil)

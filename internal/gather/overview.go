@@ -13,6 +13,7 @@ import (
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
@@ -117,7 +118,7 @@ func Controller(es *eso.ExternalSecret) string {
 		}
 	}
 	switch {
-	case strings.HasPrefix(last.Manager, "vaultsecret"):
+	case last.Manager == kube.Manager:
 		return "vaultsecret"
 	case strings.Contains(last.Manager, "external-secrets"), strings.HasPrefix(last.Manager, "eso"):
 		return "external-secrets"
@@ -128,9 +129,6 @@ func Controller(es *eso.ExternalSecret) string {
 // secretOverview reads metadata only: one list a namespace for the Secrets that
 // mappings manage, and a get for one that is not among them.
 func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d *denials) diagnose.Fact[SecretOverview] {
-	if g.Metadata == nil {
-		return diagnose.Unknown[SecretOverview]("not looked at")
-	}
 	managed, err := g.managed.get(es.Namespace, func() (map[string]SecretOverview, error) {
 		return g.listManaged(ctx, es.Namespace)
 	})
@@ -139,7 +137,7 @@ func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d
 	}
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
-	meta, err := g.Metadata.Resource(secrets()).Namespace(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
+	meta, err := g.Clients.Metadata.Resource(secrets()).Namespace(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return diagnose.Known(SecretOverview{})
 	}
@@ -155,7 +153,7 @@ func (g *Gatherer) listManaged(ctx context.Context, namespace string) (map[strin
 	found := map[string]SecretOverview{}
 	options := metav1.ListOptions{LabelSelector: eso.LabelManaged + "=true", Limit: chunk}
 	for {
-		list, err := g.Metadata.Resource(secrets()).Namespace(namespace).List(ctx, options)
+		list, err := g.Clients.Metadata.Resource(secrets()).Namespace(namespace).List(ctx, options)
 		if err != nil {
 			return nil, err
 		}

@@ -41,14 +41,14 @@ func (o *one) preview(ctx context.Context, es *eso.ExternalSecret) {
 	c := outcome.Change
 	o.f.Drift = diagnose.Known(diagnose.Drift{Added: c.Added, Changed: c.Changed, Removed: c.Removed})
 	if c.Action == plan.Blocked || c.Action == plan.Conflict {
-		o.f.Drift = diagnose.Unknown[diagnose.Drift](Clean(outcome.Message))
+		o.f.Drift = diagnose.Known(diagnose.Drift{Refused: Clean(outcome.Err.Error())})
 	}
 }
 
 // Preview tells what a sync would do now. Its reads of Vault are shared with every
 // other look of this Gatherer.
 func (g *Gatherer) Preview(ctx context.Context, es *eso.ExternalSecret) engine.Outcome {
-	return engine.Engine{Stores: anyClass{g}, Secrets: readOnly{g}, Sources: g.Resolver}.Preview(ctx, es)
+	return engine.Engine{Stores: anyClass{g}, Secrets: readOnly{g}, Sources: g.resolver}.Preview(ctx, es)
 }
 
 // unreadable is why the mapping cannot be previewed, "" when every path was read.
@@ -98,7 +98,7 @@ type readOnly struct{ g *Gatherer }
 func (r readOnly) Version(string, string) (string, bool) { return "", false }
 
 func (r readOnly) Current(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	s, err := r.g.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	s, err := r.g.Clients.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/store"
 )
@@ -66,7 +67,7 @@ func (o *one) lookAtStore(ctx context.Context, s *diagnose.Store) {
 		found, err := o.storeOf(ctx, other, o.f.Namespace)
 		s.OtherKind = err == nil && found != nil
 		s.Others, _ = o.names.get(s.Ref.Kind+"/"+o.f.Namespace, func() ([]string, error) {
-			return o.Objects.StoreNames(ctx, s.Ref.Kind, o.f.Namespace)
+			return o.storeNames(ctx, s.Ref.Kind, o.f.Namespace)
 		})
 		return
 	}
@@ -92,16 +93,16 @@ func (g *Gatherer) storeOf(ctx context.Context, ref eso.StoreRef, namespace stri
 	return g.stores.get(key, func() (*eso.Store, error) {
 		ctx, cancel := g.limited(ctx)
 		defer cancel()
-		s, err := g.Objects.Store(ctx, ref, namespace)
-		if apierrors.IsNotFound(err) {
-			return nil, nil
+		s, found, err := kube.Objects{Clients: g.Clients}.Store(ctx, ref, namespace)
+		if err != nil || !found {
+			return nil, err
 		}
-		if err == nil && g.VaultAddr != "" && s.Spec.Provider.Vault != nil {
+		if g.VaultAddr != "" && s.Spec.Provider.Vault != nil {
 			spec := s.Spec.DeepCopy()
 			spec.Provider.Vault.Server = g.VaultAddr
 			s.Spec = spec
 		}
-		return s, err
+		return &s, nil
 	})
 }
 
@@ -127,7 +128,7 @@ func (g *Gatherer) object(ctx context.Context, key objectKey) (object, error) {
 	return g.objects.get(key, func() (object, error) {
 		ctx, cancel := g.limited(ctx)
 		defer cancel()
-		core := g.Core.CoreV1()
+		core := g.Clients.Core.CoreV1()
 		found := object{exists: true}
 		var err error
 		switch key.kind {

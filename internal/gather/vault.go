@@ -22,7 +22,7 @@ func (o *one) lookAtVault(ctx context.Context, s *diagnose.Store) {
 	object := *s.Object.Value
 	s.Vault.Address = Clean(object.Spec.Provider.Vault.Server)
 	o.references(ctx, s)
-	config, err := o.Resolver.Connection(ctx, object, o.f.Namespace)
+	config, err := o.resolver.Connection(ctx, object, o.f.Namespace)
 	if err != nil {
 		why := asKV(err).Detail
 		s.Vault.Connect = diagnose.Unknown[string](Clean(why))
