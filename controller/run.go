@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -111,7 +110,7 @@ func newLoop(c Config, clients *kube.Clients, watches *kube.Watches, sessions *s
 		watched: watches, objects: kube.Objects{Clients: clients, Watches: watches}, sessions: sessions,
 		engine: engine.Engine{
 			Secrets: kube.Secrets{Clients: clients, Watches: watches}, Sources: sessions.Resolver,
-			Owned: owned{watches}, Memo: new(engine.Memo),
+			Owned: watches, Memo: new(engine.Memo),
 			Limits: mapping.Limits{LeftDelim: c.LeftDelimiter, RightDelim: c.RightDelimiter},
 		},
 		report: report, wake: make(chan struct{}, 1),
@@ -131,20 +130,6 @@ func (l *loop) handlers() kube.Handlers {
 		},
 		Store: l.storeEvent, Object: l.objectEvent, Namespace: l.namespaceEvent,
 	}
-}
-
-// owned implements engine.Owned over the Secret watch.
-type owned struct{ watches *kube.Watches }
-
-// Owned implements engine.Owned.
-func (o owned) Owned(namespace string, owner types.UID) []metav1.ObjectMeta {
-	var all []metav1.ObjectMeta
-	for _, secret := range o.watches.SecretsOf(namespace) {
-		if controller := metav1.GetControllerOf(&secret); controller != nil && controller.UID == owner {
-			all = append(all, secret)
-		}
-	}
-	return all
 }
 
 // restConfig is the kubeconfig's when one is given, else the Pod's, else the one that
