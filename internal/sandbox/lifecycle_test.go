@@ -21,7 +21,7 @@ func command(t *testing.T) func(args ...string) (string, error) {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(t.TempDir(), "sandbox")
-	build := exec.Command("go", "build", "-o", binary, "./hack/sandbox")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, "./hack/sandbox")
 	build.Dir = root
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building hack/sandbox: %v\n%s", err, text)

@@ -33,6 +33,8 @@ storage "raft" {
   path = "{{.Data}}"
   node_id = "{{.Name}}"
   performance_multiplier = 1
+  autopilot_update_interval = "500ms"
+  autopilot_reconcile_interval = "1s"
 {{- range .Peers}}
   retry_join {
     leader_api_addr = "{{.}}"

@@ -36,10 +36,39 @@ func (s *Sandbox) bringUpVault(ctx context.Context, want string) error {
 	if want == VaultSealed && s.VaultNodes() == 1 {
 		return nil // it is, until somebody unseals it
 	}
-	if err := s.UnsealVault(ctx); err != nil || want == VaultUnsealed {
+	if err := s.UnsealVault(ctx); err != nil {
+		return err
+	}
+	if err := s.awaitVoters(ctx); err != nil || want == VaultUnsealed {
 		return err
 	}
 	return s.eachVault(ctx, s.SealVault)
+}
+
+// awaitVoters returns when every node votes, so that any one of them may be stopped.
+// Vault makes a node wait for ten seconds before it may vote; here one is enough.
+func (s *Sandbox) awaitVoters(ctx context.Context) error {
+	if s.VaultNodes() == 1 {
+		return nil
+	}
+	client, err := s.VaultClient(0)
+	if err != nil {
+		return err
+	}
+	_, err = client.Logical().WriteWithContext(ctx, "sys/storage/raft/autopilot/configuration", map[string]any{"server_stabilization_time": "1s"})
+	if err != nil {
+		return fmt.Errorf("configuring raft's autopilot: %w", err)
+	}
+	return s.await(ctx, vaultName(0), func(ctx context.Context) error {
+		pilot, err := client.Sys().RaftAutopilotStateWithContext(ctx)
+		if err != nil {
+			return err
+		}
+		if len(pilot.Voters) < s.VaultNodes() {
+			return fmt.Errorf("%d of %d nodes vote", len(pilot.Voters), s.VaultNodes())
+		}
+		return nil
+	})
 }
 
 func (s *Sandbox) eachVault(ctx context.Context, act func(context.Context, int) error) error {
