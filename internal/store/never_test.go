@@ -267,7 +267,7 @@ func TestNeverShowsASecret(t *testing.T) {
 		{Cert: &eso.CertAuth{ClientCert: canary, SecretRef: canary}},
 	} {
 		name := fmt.Sprintf("canary-%d", i)
-		b.mem.add(eso.KindSecretStore, name, b.provider(auth))
+		b.mem.add(eso.KindSecretStore, name, b.provider(auth)).Spec.RetrySettings = &eso.RetrySettings{}
 		_, err := b.read(name, "app/db")
 		if err == nil {
 			t.Errorf("%d: a canary logs in", i)
