@@ -31,13 +31,18 @@ import (
 //	deletionPolicy     Owner                        others
 //	Retain             none (retained)              none (retained)
 //	Delete             delete if controlled by us*  blocked
+//	Delete, unproven   blocked *                    blocked
 //	Merge              as wanted, with no keys      as wanted, with no keys
 //
-// * ESO labels the Secret under None, deletes without asking who controls it, and
-// fills token-type Secrets.
+// * ESO labels the Secret under None, deletes without asking who controls it or
+// whether the absence is proven, and fills token-type Secrets.
+//
+// An owner is another ES when its group, kind and name are not ours; the UID is not
+// compared, so that a mapping that was deleted and made anew takes its Secret back. A
+// deletion does compare the UID.
 func Decide(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secret) Change {
 	if want.Absent {
-		if change, decided := decideAbsent(es, current); decided {
+		if change, decided := decideAbsent(es, want.Proven, current); decided {
 			return change
 		}
 	}
@@ -54,6 +59,9 @@ func Decide(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secret
 	}
 	next := desired(es, want, current)
 	if current == nil {
+		if size(next.Data) > corev1.MaxSecretSize {
+			return tooLarge(es, nil)
+		}
 		return synced(named(Change{Action: Create, Secret: next}))
 	}
 	if es.Spec.Target.Immutable && isTrue(current.Immutable) {
@@ -72,21 +80,25 @@ func Decide(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secret
 	return synced(named(Change{Action: Update, Secret: next, Current: current}))
 }
 
-func decideAbsent(es *eso.ExternalSecret, current *corev1.Secret) (Change, bool) {
+// decideAbsent is the second table. Under Merge nothing is decided here: the mapping
+// goes on with the keys that are left.
+func decideAbsent(es *eso.ExternalSecret, proven bool, current *corev1.Secret) (Change, bool) {
 	switch es.DeletionPolicy() {
 	case eso.DeleteRetain:
 		return Change{Action: None, Current: current, Ready: true, Reason: eso.ReasonSynced, Message: eso.MessageRetained}, true
 	case eso.DeleteDelete:
-		deleted := Change{Action: None, Ready: true, Reason: eso.ReasonDeleted, Message: eso.MessageDeleted}
+		deleted := Change{Action: None, Current: current, Ready: true, Reason: eso.ReasonDeleted, Message: eso.MessageDeleted}
 		switch {
+		case !proven:
+			return blocked(current, eso.MessageNotDeleted, "unable to delete secret %s: nothing was found at the provider, and nothing proves that it was deleted there; correct the entries, or set deletionPolicy to Retain", es.TargetName()), true
 		case es.CreationPolicy() != eso.CreateOwner:
 			return blocked(current, eso.MessageNotDeleted, "unable to delete secret %s: creationPolicy=%s is not Owner; set spec.target.creationPolicy to Owner or deletionPolicy to Retain", es.TargetName(), es.CreationPolicy()), true
-		case current == nil:
+		case current == nil, current.DeletionTimestamp != nil && controlledBy(current, es):
 			return deleted, true
 		case !controlledBy(current, es):
 			return blocked(current, eso.MessageNotDeleted, "unable to delete secret %s: this ExternalSecret does not control it; delete it yourself if it is not needed", es.TargetName()), true
 		}
-		deleted.Action, deleted.Current = Delete, current
+		deleted.Action = Delete
 		deleted.Removed = slices.Sorted(maps.Keys(current.Data))
 		return deleted, true
 	}
@@ -133,9 +145,13 @@ func unwritable(es *eso.ExternalSecret, current, next *corev1.Secret) (Change, b
 	case current.Type != next.Type:
 		return blocked(current, eso.MessageWriteFailed, "the type of secret %s cannot change from %s to %s (spec.target.template.type); delete it to have it made anew: kubectl -n %s delete secret %s", current.Name, current.Type, next.Type, current.Namespace, current.Name), true
 	case dataChanged && size(next.Data) > corev1.MaxSecretSize:
-		return blocked(current, eso.MessageWriteFailed, "secret %s would be larger than the 1 MiB that Kubernetes allows", es.TargetName()), true
+		return tooLarge(es, current), true
 	}
 	return Change{}, false
+}
+
+func tooLarge(es *eso.ExternalSecret, current *corev1.Secret) Change {
+	return blocked(current, eso.MessageWriteFailed, "secret %s would be larger than the 1 MiB that Kubernetes allows; take fewer keys, or split the mapping", es.TargetName())
 }
 
 func blocked(current *corev1.Secret, message, format string, args ...any) Change {
@@ -188,10 +204,11 @@ func isExternalSecret(owner metav1.OwnerReference) bool {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
+// size is what the API server bounds: the sum of the values.
 func size(data map[string][]byte) int {
 	total := 0
-	for key, value := range data {
-		total += len(key) + len(value)
+	for _, value := range data {
+		total += len(value)
 	}
 	return total
 }

@@ -94,7 +94,7 @@ func TestDecideMissingMergeTarget(t *testing.T) {
 }
 
 func TestNeverDeletesWhatItDoesNotControl(t *testing.T) {
-	absent := mapping.Desired{Absent: true}
+	absent := mapping.Desired{Absent: true, Proven: true}
 	for _, owner := range []string{"", "another", "kind"} {
 		change := plan.Decide(externalSecret(eso.CreateOwner, eso.DeleteDelete), absent, secret(owner, "a"))
 		if change.Action != plan.Blocked || change.Err == nil || change.Ready {
@@ -189,7 +189,7 @@ func TestDecideIsIdempotent(t *testing.T) {
 		d.Immutable = es.Spec.Target.Immutable
 		d.Sources = []mapping.Provenance{{Path: "secret/data/app", Version: random.IntN(3)}}
 		if random.IntN(5) == 0 {
-			d = mapping.Desired{Absent: true}
+			d = mapping.Desired{Absent: true, Proven: true}
 		}
 		var current *corev1.Secret
 		if random.IntN(3) > 0 {

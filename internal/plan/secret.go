@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,13 +82,30 @@ func setHash(secret *corev1.Secret) {
 	secret.Annotations[eso.AnnotationDataHash] = eso.DataHash(secret.Data)
 }
 
+// maxSource bounds the provenance, in bytes: a find can read thousands of paths, and
+// the API server takes 256 KiB of annotations.
+const maxSource = 4096
+
+// setSource tells which paths and versions the data was made of.
 func setSource(secret *corev1.Secret, sources []mapping.Provenance) {
-	var names []string
-	for _, s := range sources {
-		names = append(names, fmt.Sprintf("%s@%d", s.Path, s.Version))
+	var text strings.Builder
+	for i, s := range sources {
+		entry := s.Path
+		if s.Version > 0 {
+			entry += "@" + strconv.Itoa(s.Version)
+		}
+		if text.Len()+len(entry) > maxSource {
+			fmt.Fprintf(&text, ",and %d more", len(sources)-i)
+			break
+		}
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString(entry)
 	}
-	if len(names) > 0 {
-		secret.Annotations[eso.AnnotationSource] = strings.Join(names, ",")
+	delete(secret.Annotations, eso.AnnotationSource)
+	if text.Len() > 0 {
+		secret.Annotations[eso.AnnotationSource] = text.String()
 	}
 }
 
