@@ -52,6 +52,9 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 		Resolver: store.Resolver{Cluster: &kube.Cluster{Clients: clients, Watches: watches}},
 		Now:      time.Now, Observe: metrics.vaultCall,
 	}
+	if c.Kubeconfig != "" && c.PortForward == kube.ForwardAuto {
+		sessions.Dial = (&kube.Tunnel{Clients: clients, Mode: kube.ForwardAuto}).DialContext
+	}
 	l := newLoop(c, clients, watches, sessions, &reporter{status: kube.Status{Clients: clients}, events: events, metrics: metrics, log: log})
 	if err := watches.Handle(l.handlers()); err != nil {
 		return err

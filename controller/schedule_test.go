@@ -227,8 +227,14 @@ func TestNeverDeletesInMasses(t *testing.T) {
 		wish, total, percent int
 		refused              bool
 	}{
-		{1, 1, 50, false}, {4, 4, 50, false}, {5, 5, 50, true}, {5, 10, 50, false}, {6, 10, 50, true},
-		{5, 5, 100, false}, {5, 100, 0, true}, {4, 100, 0, false},
+		{1, 1, 50, false},
+		{4, 4, 50, false},
+		{5, 5, 50, true},
+		{5, 10, 50, false},
+		{6, 10, 50, true},
+		{5, 5, 100, false},
+		{5, 100, 0, true},
+		{4, 100, 0, false},
 	} {
 		b := brake{percent: c.percent}
 		if err := b.refuse("s", names(c.wish), c.total, noon()); (err != nil) != c.refused {

@@ -152,7 +152,7 @@ func (l *loop) settle(t task, o engine.Outcome, started time.Time) {
 // drain makes all that failed while the stores were down due at once.
 func (l *loop) drain(g *group) {
 	for _, e := range l.mappings {
-		if e.group == g.name && e.last.failures > 0 {
+		if e.group == g.name && e.last.failures > 0 && !e.running {
 			e.force, e.look, e.urgent = true, true, true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
@@ -156,7 +157,7 @@ func (e Engine) sources(ctx context.Context, es *eso.ExternalSecret) (map[mappin
 
 // dataError and dataFromError are ESO's words around what failed in an entry.
 func dataError(es *eso.ExternalSecret, i int, err error) error {
-	return fmt.Errorf("error processing spec.data[%d] (key: %s), err: %w", i, es.Spec.Data[i].RemoteRef.Key, err)
+	return fmt.Errorf("error processing spec.data[%d] (key: %s), err: %w", i, es.Spec.Data[i].RemoteRef.Key, located(err, es.DataStore(i)))
 }
 
 func dataFromError(es *eso.ExternalSecret, i int, err error) error {
@@ -164,5 +165,27 @@ func dataFromError(es *eso.ExternalSecret, i int, err error) error {
 	if es.Spec.DataFrom[i].Find != nil {
 		member = "find"
 	}
-	return fmt.Errorf("error processing spec.dataFrom[%d].%s, err: %w", i, member, err)
+	return fmt.Errorf("error processing spec.dataFrom[%d].%s, err: %w", i, member, located(err, es.DataFromStore(i)))
+}
+
+// located adds the store and its field to mend, where the cause lies in the store and
+// the error does not name it.
+func located(err error, ref eso.StoreRef) error {
+	var cause *kv.Error
+	if !errors.As(err, &cause) {
+		return err
+	}
+	field := cause.Field
+	switch cause.Kind {
+	case kv.NoMount:
+		field = "spec.provider.vault.path"
+	case kv.BadCredential:
+		field = "spec.provider.vault.auth"
+	case kv.Unreachable:
+		field = "spec.provider.vault.server"
+	}
+	if field == "" || strings.Contains(err.Error(), field) {
+		return err
+	}
+	return fmt.Errorf("%w (%s of %s)", err, field, ref)
 }
