@@ -2,7 +2,11 @@ module vaultsecret.io/kubectl-vaultsecret/hack/vault
 
 go 1.26.0
 
-tool github.com/hashicorp/vault
+tool (
+	github.com/hashicorp/vault
+	github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes
+	github.com/hashicorp/vault/builtin/credential/ldap/cmd/ldap
+)
 
 require (
 	cel.dev/expr v0.24.0 // indirect

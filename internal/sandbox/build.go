@@ -17,7 +17,7 @@ import (
 type part struct {
 	name, module, pkg string
 	tags              string
-	oldest            string   // the oldest version that is taken when found, as major.minor
+	oldest            string   // the oldest version that is taken when found, as major.minor; "" is none at all
 	version           []string // the arguments that make it print its version
 	minutes           float64  // CPU-minutes of a cold build, for the progress line
 }
@@ -29,6 +29,8 @@ func parts() []part {
 		{"etcd", "etcd", "go.etcd.io/etcd/server/v3", "", "3.5", flag, 0.5},
 		{"kube-apiserver", "kubernetes", k8s + "kube-apiserver", "", "1.33", flag, 14},
 		{"vault", "vault", "github.com/hashicorp/vault", "minimal", "1.21", flag, 7},
+		{authPlugin("kubernetes"), "vault", "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes", "minimal", "", nil, 0.5},
+		{authPlugin("ldap"), "vault", "github.com/hashicorp/vault/builtin/credential/ldap/cmd/ldap", "minimal", "", nil, 0.5},
 		{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "", "0.7", flag, 1},
 		{"kube-controller-manager", "kubernetes", k8s + "kube-controller-manager", "", "1.33", flag, 5},
 		{"kubectl", "kubernetes", k8s + "kubectl", "", "1.33", []string{"version", "--client"}, 1},
@@ -126,7 +128,7 @@ func (p part) find(ctx context.Context, root string) (string, error) {
 // fits runs a program to learn whether it is new enough. The first number with two
 // dots in what it prints is taken for its version.
 func (p part) fits(ctx context.Context, path string) bool {
-	if info, err := os.Stat(path); err != nil || info.IsDir() {
+	if info, err := os.Stat(path); err != nil || info.IsDir() || p.oldest == "" {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

@@ -25,6 +25,8 @@ type process struct {
 	// Started identifies the process beside its PID, so that a PID that was given
 	// to somebody else is never ended.
 	Started string `json:"started"`
+	// Dir is the working directory, which its children share.
+	Dir string `json:"dir"`
 }
 
 func thisProcess() process {
@@ -48,7 +50,7 @@ func (s *Sandbox) start(name, binary string, env []string, args ...string) error
 	if err := spawn(cmd); err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
-	s.state.Processes = append(s.state.Processes, process{Name: name, PID: cmd.Process.Pid, Started: startTime(cmd.Process.Pid)})
+	s.state.Processes = append(s.state.Processes, process{Name: name, PID: cmd.Process.Pid, Started: startTime(cmd.Process.Pid), Dir: s.Dir})
 	return s.save()
 }
 
@@ -135,16 +137,20 @@ func (p process) alive() bool {
 	return p.Started != "" && startTime(p.PID) == p.Started
 }
 
-// signal reaches the whole session of the part: Vault's plugins are its children.
+// remains tells whether the part or a child of its runs: Vault's plugins outlive it
+// when it is killed.
+func (p process) remains() bool { return p.alive() || p.hasOrphans() }
+
+// signal reaches the part and its children.
 func (p process) signal(signal syscall.Signal) {
-	if p.alive() {
+	if p.remains() {
 		_ = syscall.Kill(-p.PID, signal) // it may have ended just now
 	}
 }
 
-// gone waits until the process has ended, at most for the bound.
+// gone waits until nothing remains of the part, at most for the bound.
 func (p process) gone(bound time.Duration) bool {
-	for deadline := time.Now().Add(bound); p.alive(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(bound); p.remains(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}

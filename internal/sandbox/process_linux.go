@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -20,15 +22,50 @@ func processAttributes(detach bool) *syscall.SysProcAttr {
 // startTime is a text that no other process with this PID shares; "" when there is
 // no such process, or only its zombie.
 func startTime(pid int) string {
+	stat := readStat(pid)
+	if stat == nil {
+		return ""
+	}
+	return stat[19]
+}
+
+// readStat returns the fields of /proc/PID/stat from the state on; nil when there is
+// no such process, or only its zombie.
+func readStat(pid int) []string {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return ""
+		return nil
 	}
-	// The second field, the name in parentheses, may hold anything.
-	fields := bytes.Fields(raw[bytes.LastIndexByte(raw, ')')+1:])
-	const state, started = 0, 19
-	if len(fields) <= started || fields[state][0] == 'Z' || fields[state][0] == 'X' {
-		return ""
+	// The field before, the name in parentheses, may hold anything.
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return nil
 	}
-	return string(fields[started])
+	return fields
+}
+
+// hasOrphans tells whether the part, itself gone, has left children: processes of
+// its group in its directory.
+func (p process) hasOrphans() bool {
+	if p.PID == 0 || syscall.Kill(-p.PID, 0) != nil {
+		return false
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return false
+	}
+	group := strconv.Itoa(p.PID)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if stat := readStat(pid); stat == nil || stat[2] != group {
+			continue
+		}
+		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil && dir == p.Dir {
+			return true
+		}
+	}
+	return false
 }
