@@ -28,7 +28,7 @@ type Cluster struct {
 	held map[string]metav1.Object
 }
 
-// Secret returns a Secret, nil when it does not exist.
+// Secret returns a Secret, nil when it does not exist. It is shared: do not change it.
 func (c *Cluster) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	version := ""
 	if c.Watches != nil {
@@ -41,7 +41,8 @@ func (c *Cluster) Secret(ctx context.Context, namespace, name string) (*corev1.S
 	})
 }
 
-// ConfigMap returns a ConfigMap, nil when it does not exist.
+// ConfigMap returns a ConfigMap, nil when it does not exist. It is shared: do not
+// change it.
 func (c *Cluster) ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
 	version := ""
 	if c.Watches != nil {
@@ -76,8 +77,14 @@ func held[T metav1.Object](c *Cluster, key, version string, read func() (T, erro
 	}
 	if c.Watches != nil {
 		c.mu.Lock()
-		if len(c.held) >= maxHeld || c.held == nil {
+		if c.held == nil {
 			c.held = map[string]metav1.Object{}
+		}
+		for other := range c.held { // any one makes room
+			if len(c.held) < maxHeld {
+				break
+			}
+			delete(c.held, other)
 		}
 		c.held[key] = fresh
 		c.mu.Unlock()
@@ -85,13 +92,16 @@ func held[T metav1.Object](c *Cluster, key, version string, read func() (T, erro
 	return fresh, nil
 }
 
-// ServiceAccountToken asks for a token of a ServiceAccount. No audiences means the API
-// server's own.
+// ServiceAccountToken asks for a token of a ServiceAccount; nil when that does not
+// exist. No audiences means the API server's own.
 func (c *Cluster) ServiceAccountToken(ctx context.Context, namespace, name string, audiences []string, expiry time.Duration) (redact.Bytes, error) {
 	seconds := int64(expiry.Seconds())
 	answer, err := c.Clients.Core.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds},
 	}, metav1.CreateOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

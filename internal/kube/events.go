@@ -11,15 +11,21 @@ import (
 	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/flowcontrol"
 )
 
 const (
-	maxMessage   = 1024 // bytes that the API server takes of an event's message
+	maxMessage   = 1024 // bytes, the bound of the newer events API
+	maxName      = 230  // bytes of the object's name in the event's
 	maxQueued    = 4096
 	maxRemember  = 8192
 	eventWorkers = 4
+	longestWrite = 30 * time.Second
+	// perSecond and burst bound the writes, however much goes wrong at once.
+	perSecond, burst = 50, 500
 )
 
 // Events records events on objects. Recording never blocks; what repeats is counted on
@@ -30,6 +36,7 @@ type Events struct {
 	log       *slog.Logger
 	queue     chan event
 	workers   sync.WaitGroup
+	pace      flowcontrol.RateLimiter
 
 	mu      sync.Mutex
 	known   map[event]*known
@@ -52,7 +59,8 @@ type known struct {
 
 // NewEvents starts a recorder whose events come from the named component.
 func NewEvents(c *Clients, component string, log *slog.Logger) *Events {
-	e := &Events{clients: c, component: component, log: log, queue: make(chan event, maxQueued), known: map[event]*known{}}
+	e := &Events{clients: c, component: component, log: log, queue: make(chan event, maxQueued),
+		known: map[event]*known{}, pace: flowcontrol.NewTokenBucketRateLimiter(perSecond, burst)}
 	for range eventWorkers {
 		e.workers.Go(func() {
 			for next := range e.queue {
@@ -99,7 +107,7 @@ func (e *Events) Close(ctx context.Context) {
 }
 
 func (e *Events) write(next event) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), longestWrite)
 	defer cancel()
 	e.mu.Lock()
 	k, ok := e.known[next]
@@ -113,22 +121,26 @@ func (e *Events) write(next event) {
 	e.mu.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.name != "" && e.again(ctx, next, k) == nil {
+	if err := e.pace.Wait(ctx); err != nil {
 		return
 	}
-	if err := e.create(ctx, next, k); err != nil {
+	err := e.again(ctx, next, k)
+	if apierrors.IsNotFound(err) { // events do not live long
+		err = e.create(ctx, next, k)
+	}
+	if err != nil {
 		e.log.Debug("an event could not be recorded", "object", next.object.Namespace+"/"+next.object.Name, "error", err.Error())
 	}
 }
 
 func (e *Events) create(ctx context.Context, next event, k *known) error {
 	now := metav1.Now()
-	namespace := next.object.Namespace
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
+	name := next.object.Name
+	if len(name) > maxName {
+		name = strings.TrimRight(name[:maxName], "-.")
 	}
-	created, err := e.clients.Core.CoreV1().Events(namespace).Create(ctx, &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", next.object.Name, now.UnixNano()), Namespace: namespace},
+	created, err := e.clients.Core.CoreV1().Events(home(next)).Create(ctx, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", name, now.UnixNano()), Namespace: home(next)},
 		InvolvedObject: next.object, Type: next.kind, Reason: next.reason, Message: next.message,
 		Source: corev1.EventSource{Component: e.component}, ReportingController: e.component,
 		FirstTimestamp: now, LastTimestamp: now, Count: 1,
@@ -140,16 +152,25 @@ func (e *Events) create(ctx context.Context, next event, k *known) error {
 	return nil
 }
 
+// home is the namespace of an event: its object's, or the default one for objects
+// without.
+func home(of event) string {
+	if of.object.Namespace == "" {
+		return metav1.NamespaceDefault
+	}
+	return of.object.Namespace
+}
+
+// again counts the event that is there; a first one makes it.
 func (e *Events) again(ctx context.Context, next event, k *known) error {
-	namespace := next.object.Namespace
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
+	if k.name == "" {
+		return e.create(ctx, next, k)
 	}
 	patch, err := json.Marshal(map[string]any{"count": k.count + 1, "lastTimestamp": metav1.Now()})
 	if err != nil {
 		return err
 	}
-	if _, err = e.clients.Core.CoreV1().Events(namespace).Patch(ctx, k.name, types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
+	if _, err = e.clients.Core.CoreV1().Events(home(next)).Patch(ctx, k.name, types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
 		k.count++
 	}
 	return err

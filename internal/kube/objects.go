@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,9 +28,10 @@ func (o Objects) Store(ctx context.Context, ref eso.StoreRef, namespace string) 
 		if ref.Kind == eso.KindClusterSecretStore {
 			i, key = o.Watches.clusterStores, ref.Name
 		}
-		if i != nil {
-			return lookup(i, key)
+		if i == nil {
+			return eso.Store{}, false, errors.New("this controller serves single namespaces and may not read ClusterSecretStores; use a SecretStore, or allow it to list and watch them")
 		}
+		return lookup(i, key)
 	}
 	var s eso.Store
 	var err error

@@ -18,9 +18,10 @@ type Secrets struct {
 	Watches *Watches
 }
 
-// Version is the resourceVersion that the watch last saw.
+// Version is the resourceVersion that the watch last saw. Nothing is known before the
+// watch has seen all.
 func (s Secrets) Version(namespace, name string) (resourceVersion string, known bool) {
-	if s.Watches == nil {
+	if s.Watches == nil || !s.Watches.secrets.HasSynced() {
 		return "", false
 	}
 	version, _ := s.Watches.SecretVersion(namespace, name)
@@ -34,7 +35,7 @@ func (s Secrets) Current(ctx context.Context, namespace, name string) (*corev1.S
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading Secret %s/%s: %w", namespace, name, err)
+		return nil, told("reading Secret "+namespace+"/"+name, err, nil)
 	}
 	return secret, nil
 }
@@ -65,21 +66,5 @@ func (s Secrets) Apply(ctx context.Context, change plan.Change, fieldManager str
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err) && change.Action != plan.Create:
 		return nil, fmt.Errorf("%s Secret %s/%s: %w", act, target.Namespace, target.Name, plan.ErrStale)
 	}
-	return nil, fmt.Errorf("%s Secret %s/%s: %w", act, target.Namespace, target.Name, withoutData(err))
-}
-
-// withoutData keeps of an API error its reason and the fields it names: a validation
-// message may quote what was sent.
-func withoutData(err error) error {
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // the client returns it unwrapped
-	if !ok || status.Status().Reason != metav1.StatusReasonInvalid {
-		return err
-	}
-	text := "the API server refuses it as invalid"
-	if details := status.Status().Details; details != nil {
-		for _, cause := range details.Causes {
-			text += fmt.Sprintf("; %s (%s)", cause.Field, cause.Type)
-		}
-	}
-	return fmt.Errorf("%s", text)
+	return nil, told(fmt.Sprintf("%s Secret %s/%s", act, target.Namespace, target.Name), err, target)
 }

@@ -1,10 +1,10 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,11 +24,8 @@ type Status struct{ Clients *Clients }
 // ExternalSecret writes a mapping's status. An object that is gone, or was replaced,
 // is no error.
 func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, status eso.ExternalSecretStatus) error {
-	if reflect.DeepEqual(es.Status, status) {
-		return nil
-	}
-	patch, err := statusPatch(es.UID, status)
-	if err != nil {
+	patch, err := statusPatch(es.UID, es.Status, status)
+	if patch == nil {
 		return err
 	}
 	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
@@ -37,11 +34,8 @@ func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, stat
 
 // Store writes a store's status.
 func (s Status) Store(ctx context.Context, store eso.Store, status eso.StoreStatus) error {
-	if reflect.DeepEqual(*store.Status, status) {
-		return nil
-	}
-	patch, err := statusPatch(store.Meta.UID, status)
-	if err != nil {
+	patch, err := statusPatch(store.Meta.UID, *store.Status, status)
+	if patch == nil {
 		return err
 	}
 	options := metav1.PatchOptions{FieldManager: Manager}
@@ -53,39 +47,73 @@ func (s Status) Store(ctx context.Context, store eso.Store, status eso.StoreStat
 	return ended(err, store.String())
 }
 
-// statusPatch names the UID, so that a status never lands on an object of the same
-// name that came after.
-func statusPatch(uid types.UID, status any) ([]byte, error) {
-	return json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "status": status})
+// statusPatch is nil when the status says the same on the wire. It names the UID, so
+// that a status never lands on an object of the same name that came after.
+func statusPatch(uid types.UID, old, status any) ([]byte, error) {
+	before, err := json.Marshal(old)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a status: %w", err)
+	}
+	after, err := json.Marshal(status)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a status: %w", err)
+	}
+	if bytes.Equal(before, after) {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "status": json.RawMessage(after)})
 }
 
 func ended(err error, what string) error {
 	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
-	return fmt.Errorf("writing the status of %s: %w", what, err)
+	return told("writing the status of "+what, err, nil)
 }
 
-// RemoveFinalizers takes away what ESO put on an ExternalSecret that is being deleted.
+// RemoveFinalizers takes away what ESO put on an ExternalSecret that is being
+// deleted, and leaves others' finalizers. On any other object it does nothing.
 func (s Status) RemoveFinalizers(ctx context.Context, es *eso.ExternalSecret) error {
-	rest := slices.DeleteFunc(slices.Clone(es.Finalizers), func(f string) bool {
-		return f == eso.FinalizerExternalSecret || f == eso.FinalizerStore
-	})
-	if len(rest) == len(es.Finalizers) {
-		return nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": es.UID, "resourceVersion": es.ResourceVersion, "finalizers": rest,
-	}})
-	if err != nil {
+	patch, err := finalizersPatch(&es.ObjectMeta)
+	if patch == nil {
 		return err
 	}
 	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager})
-	if apierrors.IsNotFound(err) {
+	return released(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
+}
+
+// RemoveStoreFinalizers is RemoveFinalizers for a store.
+func (s Status) RemoveStoreFinalizers(ctx context.Context, store eso.Store) error {
+	patch, err := finalizersPatch(store.Meta)
+	if patch == nil {
+		return err
+	}
+	options := metav1.PatchOptions{FieldManager: Manager}
+	if store.Cluster() {
+		_, err = s.Clients.ClusterSecretStores().Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options)
+	} else {
+		_, err = s.Clients.SecretStores(store.Meta.Namespace).Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options)
+	}
+	return released(err, store.String())
+}
+
+// finalizersPatch is nil when there is nothing to take away. It names the
+// resourceVersion: a finalizer that somebody adds meanwhile is not lost.
+func finalizersPatch(meta *metav1.ObjectMeta) ([]byte, error) {
+	rest := slices.DeleteFunc(slices.Clone(meta.Finalizers), func(f string) bool {
+		return f == eso.FinalizerExternalSecret || f == eso.FinalizerStore
+	})
+	if meta.DeletionTimestamp == nil || len(rest) == len(meta.Finalizers) {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": meta.UID, "resourceVersion": meta.ResourceVersion, "finalizers": rest,
+	}})
+}
+
+func released(err error, what string) error {
+	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("removing ESO's finalizer from ExternalSecret %s/%s: %w", es.Namespace, es.Name, err)
-	}
-	return nil
+	return told("removing ESO's finalizer from "+what, err, nil)
 }

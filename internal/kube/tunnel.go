@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ func (t *Tunnel) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	service, namespace, isService := serviceName(host)
+	name, isService := inCluster(host)
 	direct := func() (net.Conn, error) {
 		return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
 	}
@@ -57,15 +58,17 @@ func (t *Tunnel) DialContext(ctx context.Context, network, address string) (net.
 			return direct()
 		}
 	}
-	number, err := strconv.Atoi(port)
+	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return nil, fmt.Errorf("port %q of %s: %w", port, host, err)
+		return nil, fmt.Errorf("port %q of %s is not a port", port, host)
 	}
-	pod, podPort, err := t.Clients.behind(ctx, namespace, service, int32(number))
-	if err != nil {
-		return nil, err
+	pod, podPort := name.pod, int32(number)
+	if pod == "" {
+		if pod, podPort, err = t.Clients.behind(ctx, name.namespace, name.service, podPort); err != nil {
+			return nil, err
+		}
 	}
-	conn, err := t.Clients.DialPod(ctx, namespace, pod, podPort)
+	conn, err := t.Clients.DialPod(ctx, name.namespace, pod, podPort)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +88,22 @@ func (t *Tunnel) Via(address string) string {
 	return t.via[address]
 }
 
-// serviceName takes NAME.NAMESPACE.svc, with or without the cluster's domain.
-func serviceName(host string) (service, namespace string, ok bool) {
+// clusterName is a name that a cluster's DNS knows: of a Service, or of one Pod
+// behind a headless Service.
+type clusterName struct{ pod, service, namespace string }
+
+// inCluster takes SERVICE.NAMESPACE.svc and POD.SERVICE.NAMESPACE.svc, with or
+// without the cluster's domain.
+func inCluster(host string) (clusterName, bool) {
 	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
-	if len(parts) < 3 || parts[2] != "svc" {
-		return "", "", false
+	switch {
+	case slices.Contains(parts, ""):
+	case len(parts) > 2 && parts[2] == "svc":
+		return clusterName{service: parts[0], namespace: parts[1]}, true
+	case len(parts) > 3 && parts[3] == "svc":
+		return clusterName{pod: parts[0], service: parts[1], namespace: parts[2]}, true
 	}
-	return parts[0], parts[1], true
+	return clusterName{}, false
 }
 
 // DialPod opens a connection to a port of a Pod through the API server.

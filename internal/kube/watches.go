@@ -43,7 +43,10 @@ func NewWatches(ctx context.Context, c *Clients, namespace string, log *slog.Log
 	clusterWide := true
 	if namespace != "" {
 		_, err := c.ClusterSecretStores().List(ctx, metav1.ListOptions{Limit: 1})
-		if apierrors.IsForbidden(err) {
+		switch {
+		case err != nil && !apierrors.IsForbidden(err):
+			return nil, told("looking whether ClusterSecretStores may be read", err, nil)
+		case err != nil:
 			clusterWide = false
 			log.Info("ClusterSecretStores may not be read; mappings that use one will fail", "namespace", namespace)
 		}
@@ -57,6 +60,9 @@ func NewWatches(ctx context.Context, c *Clients, namespace string, log *slog.Log
 			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, nil).Informer()
 	}
 	w.secrets, w.configMaps = metadataOf("secrets"), metadataOf("configmaps")
+	if err := w.secrets.AddIndexers(cache.Indexers{byController: controllerUID}); err != nil {
+		return nil, fmt.Errorf("preparing the watches: %w", err)
+	}
 	if clusterWide {
 		w.clusterStores = informer(c.ClusterSecretStores(), &eso.ClusterSecretStore{})
 	}
@@ -261,18 +267,29 @@ func (w *Watches) SecretVersion(namespace, name string) (version string, marked 
 // Owned returns the metadata of a namespace's Secrets that the object with the UID
 // controls. It implements engine.Owned.
 func (w *Watches) Owned(namespace string, owner types.UID) []metav1.ObjectMeta {
-	objects, err := w.secrets.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+	objects, err := w.secrets.GetIndexer().ByIndex(byController, string(owner))
 	if err != nil {
 		return nil
 	}
 	var owned []metav1.ObjectMeta
 	for _, o := range objects {
-		m := o.(*metav1.PartialObjectMetadata)
-		if c := metav1.GetControllerOf(m); c != nil && c.UID == owner {
+		if m := o.(*metav1.PartialObjectMetadata); m.Namespace == namespace {
 			owned = append(owned, m.ObjectMeta)
 		}
 	}
 	return owned
+}
+
+// byController indexes Secrets by the UID of the object that controls them.
+const byController = "controller"
+
+func controllerUID(o any) ([]string, error) {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
+		if c := metav1.GetControllerOf(m); c != nil {
+			return []string{string(c.UID)}, nil
+		}
+	}
+	return nil, nil
 }
 
 func partial(i cache.SharedIndexInformer, namespace, name string) *metav1.PartialObjectMetadata {
