@@ -1,13 +1,15 @@
 package mapping
 
 import (
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
 
-// Desired is the wanted Secret, as far as the mapping decides it. It prints no
-// value: Data is redact.Bytes.
+// Desired is the wanted Secret, as far as the mapping decides it. It prints neither
+// values nor what a template may have made of values.
 type Desired struct {
 	// Absent: the reads gave no key at all, so deletionPolicy decides what
 	// happens. Data, labels and the rest are computed nevertheless under
@@ -61,4 +63,10 @@ type Provenance struct {
 	Path string
 	// Version is the KV v2 version; 0 for KV v1.
 	Version int
+}
+
+// Format prints how much there is, and nothing of it.
+func (d Desired) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "desired(%d keys, %d labels, %d annotations, type %q, absent %t)",
+		len(d.Data), len(d.Labels), len(d.Annotations), d.Type, d.Absent)
 }

@@ -75,7 +75,7 @@ func priced(function any, pay func(args []reflect.Value) error) any {
 // be seen without its password: integers that follow a salt.
 func iterations(der []byte, level int) int {
 	total, salt := 0, false
-	for len(der) > 0 && level < 16 {
+	for len(der) > 0 && level < 32 {
 		var v asn1.RawValue
 		rest, err := asn1.Unmarshal(der, &v)
 		if err != nil {
