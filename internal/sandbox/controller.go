@@ -36,7 +36,7 @@ func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
 	}
 	health := local(free[0])
 	flags = append([]string{
-		"--kubeconfig=" + kubeconfig,
+		"--kubeconfig=" + kubeconfig, "--port-forward=never", // the proxy is its DNS
 		"--health-probe-bind-address=" + health, "--metrics-bind-address=" + local(free[1]),
 	}, flags...)
 	env := []string{"HTTP_PROXY=" + s.ProxyURL(), "HTTPS_PROXY=" + s.ProxyURL(), "NO_PROXY=127.0.0.1,localhost", "POD_NAMESPACE=" + controllerNamespace}

@@ -1,0 +1,77 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
+)
+
+// Exit codes of every command.
+const (
+	ExitOK      = 0   // good
+	ExitFailed  = 1   // it could not be done
+	ExitBad     = 2   // it worked, and the answer is bad
+	ExitWarning = 3   // warnings only, with --fail-on=warning
+	ExitTimeout = 124 // nobody answered in time
+)
+
+// exitError ends a command with a code and, if not empty, an error and a hint.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit ends a command with a code; what there was to say has been printed.
+func exit(code int) error { return &exitError{code: code} }
+
+// fail ends a command with code 1, an error and the next step.
+func fail(err error, hint string) error { return &exitError{code: ExitFailed, err: err, hint: hint} }
+
+// usage says that the command line itself is wrong.
+func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+type usageError struct{ error }
+
+// finish prints an error as `error: …` with its hint and returns the exit code.
+// command is "kubectl vaultsecret X".
+func finish(err error, command string, stderr io.Writer) int {
+	if err == nil {
+		return ExitOK
+	}
+	code, hint := ExitFailed, ""
+	var e *exitError
+	if errors.As(err, &e) {
+		code, hint = e.code, e.hint
+		if e.err == nil {
+			return code
+		}
+	}
+	fmt.Fprintf(stderr, "error: %s\n", strings.TrimSpace(gather.Clean(err.Error())))
+	var u *usageError
+	switch {
+	case errors.As(err, &u):
+		hint = ""
+		fmt.Fprintf(stderr, "See '%s --help'\n", command)
+	case hint == "" && apierrors.IsForbidden(err):
+		hint = "your own rights do not reach; ask for the verb and resource named above"
+	}
+	if hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
+	return code
+}
