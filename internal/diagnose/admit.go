@@ -40,6 +40,20 @@ func admits(conditions []eso.StoreCondition, namespace string, namespaceLabels m
 	return false, nil
 }
 
+// Admits reports whether a store's conditions admit a namespace, as far as that is
+// known: a selector over labels that are not known admits nobody.
+func Admits(s *eso.Store, namespace string, namespaceLabels Fact[map[string]string]) bool {
+	if !s.Cluster() || len(s.Spec.Conditions) == 0 {
+		return true
+	}
+	labels := namespaceLabels.Value
+	if !namespaceLabels.Known {
+		labels = nil
+	}
+	admitted, err := admits(s.Spec.Conditions, namespace, labels)
+	return admitted && err == nil
+}
+
 // selects reports whether a condition goes by the namespace's labels.
 func selects(conditions []eso.StoreCondition) bool {
 	return slices.ContainsFunc(conditions, func(c eso.StoreCondition) bool { return c.NamespaceSelector != nil })

@@ -3,6 +3,8 @@ package diagnose
 import (
 	"slices"
 	"strings"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
 
 // instance is one check on one subject.
@@ -171,4 +173,23 @@ func chain(f *Facts) string {
 		line += " → " + strings.Join(stores, ", ")
 	}
 	return line
+}
+
+// Preflight judges a cluster alone, before any mapping is there: by the checks that
+// need no more than the cluster.
+func Preflight(c Cluster) Report {
+	full := Run(Facts{Cluster: c, Mapping: Unknown[*eso.ExternalSecret]("not looked at")})
+	r := Report{Healthy: true, RootCauses: []string{}, Chain: "Cluster " + c.Server}
+	for _, f := range full.Checks {
+		if f.Group != GroupCluster {
+			continue
+		}
+		if f.Status == StatusFail {
+			f.Root = true
+			r.RootCauses = append(r.RootCauses, f.Code)
+		}
+		r.Healthy = r.Healthy && f.Status != StatusFail && f.Status != StatusUnknown
+		r.Checks = append(r.Checks, f)
+	}
+	return r
 }

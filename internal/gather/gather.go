@@ -20,6 +20,9 @@ type Config struct {
 	// address was reached, e.g. "port-forward to vault-0", after a Dial.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	Via  func(address string) string
+	// Unresolved, if not nil, says of an address that failed to be dialed that its
+	// name means something inside the cluster alone: nothing is known of it then.
+	Unresolved func(address string) bool
 	// VaultAddr takes the place of every store's server, if not empty.
 	VaultAddr string
 	// NoLogin rules out every login.

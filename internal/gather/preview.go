@@ -11,6 +11,7 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/mapping"
 	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
@@ -107,4 +108,10 @@ func (r readOnly) Current(ctx context.Context, namespace, name string) (*corev1.
 
 func (r readOnly) Apply(context.Context, plan.Change, string) (*corev1.Secret, error) {
 	return nil, errors.New("looking never writes")
+}
+
+// Local is the engine that a controller runs, with the caller's own rights and
+// whatever the class of the store: for sync-now --local. It writes Secrets.
+func (g *Gatherer) Local() engine.Engine {
+	return engine.Engine{Stores: anyClass{g}, Secrets: kube.Secrets{Clients: g.Clients}, Sources: g.resolver}
 }

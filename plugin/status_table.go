@@ -1,0 +1,194 @@
+package plugin
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+)
+
+// statusTable prints rows in kubectl's look.
+type statusTable struct {
+	now        time.Time
+	wide       bool
+	namespaces bool
+	headless   bool
+}
+
+func (t statusTable) header() []string {
+	header := []string{"NAME", "STORE", "READY", "REASON", "LAST SYNC", "NEXT", "KV", "SECRET"}
+	if t.namespaces {
+		header = append([]string{"NAMESPACE"}, header...)
+	}
+	if t.wide {
+		header = append(header, "POLICY", "INTERVAL", "KEYS", "CONSUMERS", "CONTROLLER", "MESSAGE")
+	}
+	return header
+}
+
+func (t statusTable) row(s MappingStatus) []string {
+	row := []string{
+		s.Name, s.Store.Kind + "/" + s.Store.Name, s.Ready, orDash(s.Reason), t.ago(s.LastSync), t.next(s.NextSync), kvColumn(s.Sources), secretColumn(s.Secret),
+	}
+	if t.namespaces {
+		row = append([]string{s.Namespace}, row...)
+	}
+	if t.wide {
+		keys := "?"
+		if s.keys != nil {
+			keys = fmt.Sprint(*s.keys)
+		}
+		row = append(row, s.Policy, s.Interval, keys, orDash(strings.Join(s.Consumers, ",")), s.Controller, orDash(s.Message))
+	}
+	return row
+}
+
+func (t statusTable) ago(at *metav1.Time) string {
+	if at == nil {
+		return "never"
+	}
+	return duration.HumanDuration(max(0, t.now.Sub(at.Time)))
+}
+
+// next is "in 12m", or "overdue 3h".
+func (t statusTable) next(at *metav1.Time) string {
+	if at == nil {
+		return "-"
+	}
+	if late := t.now.Sub(at.Time); late > 0 {
+		return "overdue " + duration.HumanDuration(late)
+	}
+	return "in " + duration.HumanDuration(at.Sub(t.now))
+}
+
+// kvColumn is "secret/data/app/db@3 → 5" for each path; the second number only when
+// Vault was asked and has a newer one.
+func kvColumn(sources []SourceVersion) string {
+	var texts []string
+	for _, s := range sources {
+		text := s.Path
+		if s.Version > 0 {
+			text += fmt.Sprintf("@%d", s.Version)
+		}
+		if s.Newest > 0 && s.Newest != s.Version {
+			text += fmt.Sprintf(" → %d", s.Newest)
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) > 2 {
+		texts = append(texts[:2], fmt.Sprintf("+%d", len(sources)-2))
+	}
+	return orDash(strings.Join(texts, ","))
+}
+
+func secretColumn(s SecretStatus) string {
+	switch {
+	case s.Exists == nil:
+		return s.Name + " (?)"
+	case !*s.Exists:
+		return s.Name + " (missing)"
+	}
+	return s.Name
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func (t statusTable) print(w io.Writer, items []MappingStatus) error {
+	rows := make([][]string, 0, len(items))
+	for _, item := range items {
+		rows = append(rows, t.row(item))
+	}
+	header := t.header()
+	if t.headless {
+		header = nil
+	}
+	return printTable(w, header, rows)
+}
+
+// printTable prints borderless columns three spaces apart, without trailing spaces.
+func printTable(w io.Writer, header []string, rows [][]string) error {
+	var buffer bytes.Buffer
+	padding := tw.CellPadding{Global: tw.Padding{Left: "", Right: "   ", Overwrite: true}}
+	left := tw.CellAlignment{Global: tw.AlignLeft}
+	plain := tw.CellConfig{Padding: padding, Alignment: left, Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off}}
+	table := tablewriter.NewTable(&buffer,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders:  tw.BorderNone,
+			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
+		})),
+		tablewriter.WithConfig(tablewriter.Config{Header: plain, Row: plain}),
+	)
+	if header != nil {
+		table.Header(header)
+	}
+	if err := table.Bulk(rows); err != nil {
+		return fmt.Errorf("printing the table: %w", err)
+	}
+	if err := table.Render(); err != nil {
+		return fmt.Errorf("printing the table: %w", err)
+	}
+	for line := range strings.Lines(buffer.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// footer counts, and names the next command.
+func footer(items []MappingStatus, now time.Time) string {
+	failing, late, stale := 0, 0, 0
+	controllers := map[string]int{}
+	worst := ""
+	for _, s := range items {
+		controllers[s.Controller]++
+		switch {
+		case s.failing():
+			failing++
+			if worst == "" {
+				worst = s.Namespace + " " + s.Name
+			}
+		case s.overdue(now):
+			late++
+		case s.stale():
+			stale++
+		}
+	}
+	var by []string
+	for _, name := range []string{"vaultsecret", "external-secrets", "unknown"} {
+		if n := controllers[name]; n > 0 {
+			by = append(by, fmt.Sprintf("%d by %s", n, name))
+		}
+	}
+	parts := []string{fmt.Sprintf("%d failing", failing)}
+	for _, p := range []struct {
+		n    int
+		text string
+	}{{late, "overdue"}, {stale, "behind Vault"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.text))
+		}
+	}
+	line := fmt.Sprintf("%s: %s (%s).", count(len(items), "mapping"), strings.Join(parts, ", "), strings.Join(by, ", "))
+	switch {
+	case worst != "":
+		return line + " Next: kubectl vaultsecret diagnose -n " + worst
+	case stale > 0:
+		i := slices.IndexFunc(items, MappingStatus.stale)
+		return line + " Next: kubectl vaultsecret sync-now -n " + items[i].Namespace + " " + items[i].Name
+	}
+	return line
+}

@@ -1,0 +1,185 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
+)
+
+// syncing is one run of sync-now.
+type syncing struct {
+	*Options
+	selection
+	wait    bool
+	timeout time.Duration
+	local   bool
+	restart bool
+
+	clients *kube.Clients
+	gather  *gather.Gatherer
+}
+
+func newSyncNowCommand(o *Options) *cobra.Command {
+	s := &syncing{Options: o}
+	c := &cobra.Command{
+		Use:   "sync-now (NAME… | -l SELECTOR | --all [-A])",
+		Short: "Have ExternalSecrets synced now, and wait for the answer",
+		Long: "Asks whichever controller serves the ExternalSecret, ours or External Secrets Operator, by the annotation force-sync,\n" +
+			"and waits until it has answered. What a controller would silently ignore is refused with the reason. --local runs\n" +
+			"the sync here, with your own rights and the store's own credential, and needs no controller.\n\n" +
+			"Exit codes: 0 all synced, 1 it could not be asked, 2 one failed, 124 nobody answered in time.",
+		Example: "  kubectl vaultsecret sync-now -n apps authelia-secrets\n" +
+			"  kubectl vaultsecret sync-now --all -A --store ClusterSecretStore/vault\n  kubectl vaultsecret sync-now -n apps api-db --restart",
+		RunE: func(c *cobra.Command, args []string) error { return s.run(c.Context(), args) },
+	}
+	s.selectFlags(o, c)
+	f := c.Flags()
+	f.BoolVar(&s.wait, "wait", true, "wait for the controller's answer")
+	f.DurationVar(&s.timeout, "timeout", 2*time.Minute, "how long to wait for one answer")
+	f.BoolVar(&s.local, "local", false, "run the sync here; no controller is needed")
+	f.BoolVar(&s.restart, "restart", false, "restart the workloads that use the Secret, if it really changed")
+	return c
+}
+
+// syncResult is what came of one mapping.
+type syncResult struct {
+	answer  answer
+	message string
+	changes *keyChanges // nil when the Secret could not be seen
+	took    time.Duration
+	// timeout: nobody answered.
+	timeout bool
+	// asked only: --wait=false.
+	unwaited bool
+	restarts []diagnose.Workload
+	notes    []string
+}
+
+func (s *syncing) run(ctx context.Context, args []string) error {
+	if err := s.complete(args, false); err != nil {
+		return err
+	}
+	if !s.wait && (s.local || s.restart) {
+		return usage("--wait=false goes neither with --local nor with --restart")
+	}
+	clients, err := s.Options.clients()
+	if err != nil {
+		return err
+	}
+	s.clients, s.gather = clients, s.gatherer(clients, false)
+	defer s.gather.Close(context.WithoutCancel(ctx))
+	f, err := s.find(ctx, s.Options, clients)
+	if err != nil {
+		return err
+	}
+	if len(f.mappings) == 0 && len(f.missing) == 0 {
+		fmt.Fprintln(s.ErrOut, f.nothing())
+		return nil
+	}
+	worst := ExitOK
+	if len(f.missing) > 0 {
+		worst = ExitFailed
+		for _, name := range f.missing {
+			fmt.Fprintf(s.ErrOut, "error: there is no ExternalSecret %s in namespace %s\n", name, f.namespace)
+		}
+	}
+	gather.Each(16, f.mappings, func(es *eso.ExternalSecret) syncResult { return s.one(ctx, es) }, func(i int, r syncResult) {
+		s.say(f.mappings[i], r)
+		switch {
+		case r.timeout:
+			worst = ExitTimeout
+		case r.answer == failed && worst != ExitTimeout:
+			worst = ExitBad
+		}
+	})
+	if ctx.Err() != nil {
+		fmt.Fprintln(s.ErrOut, "interrupted: what was asked for stays asked for, in the annotation "+eso.AnnotationForceSync+"; no Secret was left half written")
+		return ctx.Err()
+	}
+	if worst == ExitOK {
+		return nil
+	}
+	return exit(worst)
+}
+
+// one syncs one mapping and, if asked to, restarts what uses its Secret.
+func (s *syncing) one(ctx context.Context, es *eso.ExternalSecret) syncResult {
+	start := time.Now()
+	before, seen := s.secret(ctx, es)
+	var r syncResult
+	if s.local {
+		r = s.here(ctx, es)
+	} else {
+		r = s.ask(ctx, es)
+	}
+	r.took = time.Since(start)
+	if r.answer != synced {
+		return r
+	}
+	after, seenAfter := s.secret(ctx, es)
+	if !seen || !seenAfter {
+		r.notes = append(r.notes, "you may not see the Secret, so its changes are not told")
+		return r
+	}
+	changes := compareKeys(before, after)
+	r.changes = &changes
+	if s.restart && changes.any() {
+		s.roll(ctx, es, &r)
+	}
+	return r
+}
+
+// roll restarts the workloads that use the Secret.
+func (s *syncing) roll(ctx context.Context, es *eso.ExternalSecret, r *syncResult) {
+	workloads, err := s.gather.Consumers(ctx, es.Namespace, es.TargetName())
+	if err != nil {
+		r.answer, r.message = failed, fmt.Sprintf("synced, but the workloads could not be found: %s", gather.Clean(err.Error()))
+		return
+	}
+	for _, w := range workloads {
+		if err := restart(ctx, s.clients.Core, es.Namespace, w, time.Now(), pluginManager); err != nil {
+			r.answer, r.message = failed, "synced, but "+gather.Clean(err.Error())
+			return
+		}
+		r.restarts = append(r.restarts, w)
+	}
+}
+
+// say prints one result as soon as it is there.
+func (s *syncing) say(es *eso.ExternalSecret, r syncResult) {
+	mark, out := s.marker(s.Out), s.text(s.Out)
+	name := es.Namespace + "/" + es.Name
+	switch {
+	case r.timeout:
+		fmt.Fprintf(out, "%s %s: no answer within %s: %s\n", mark(diagnose.StatusFail), name, s.timeout, r.message)
+	case r.unwaited:
+		fmt.Fprintf(out, "%s %s asked for\n", mark(diagnose.StatusOK), name)
+	case r.answer == synced && r.changes != nil:
+		fmt.Fprintf(out, "%s %s synced in %s; %s\n", mark(diagnose.StatusOK), name, took(r.took), r.changes)
+	case r.answer == synced:
+		fmt.Fprintf(out, "%s %s synced in %s\n", mark(diagnose.StatusOK), name, took(r.took))
+	case r.answer == failed:
+		fmt.Fprintf(out, "%s %s failed after %s: %s\n", mark(diagnose.StatusFail), name, took(r.took), clipLine(r.message))
+		fmt.Fprintf(s.ErrOut, "hint: kubectl vaultsecret diagnose -n %s %s\n", es.Namespace, es.Name)
+	}
+	for _, w := range r.restarts {
+		fmt.Fprintf(out, "  restarted %s/%s\n", w.Kind, w.Name)
+	}
+	for _, note := range r.notes {
+		fmt.Fprintf(s.ErrOut, "note: %s: %s\n", name, note)
+	}
+}
+
+func clipLine(text string) string {
+	if r := []rune(text); len(r) > 400 {
+		return string(r[:399]) + "…"
+	}
+	return text
+}
