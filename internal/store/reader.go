@@ -132,8 +132,8 @@ func (r *reader) call(ctx context.Context, do func(*vault.Client) error) error {
 	if kv.KindOf(err) != kv.BadCredential {
 		return err
 	}
-	again, openErr := r.sessions.open(ctx, r.store, r.namespace)
-	if openErr != nil || again == s {
+	again, findErr := r.sessions.find(ctx, r.store, r.namespace)
+	if findErr != nil || again == s {
 		return err
 	}
 	r.swap(again)

@@ -52,17 +52,22 @@ var errRetired = &kv.Error{Kind: kv.Unreachable, Detail: "the store or its crede
 
 // open returns the session of an identity, logged in.
 func (p *Sessions) open(ctx context.Context, store eso.Store, namespace string) (*session, error) {
-	sc := scope{store: store, namespace: namespace}
-	m, err := p.Resolver.resolve(ctx, sc)
-	if err != nil {
-		return nil, err
-	}
-	s, err := p.session(sc, m)
+	s, err := p.find(ctx, store, namespace)
 	if err != nil {
 		return nil, err
 	}
 	_, err = p.ready(ctx, s)
 	return s, err
+}
+
+// find reads what the store refers to now and returns the session of that identity.
+func (p *Sessions) find(ctx context.Context, store eso.Store, namespace string) (*session, error) {
+	sc := scope{store: store, namespace: namespace}
+	m, err := p.Resolver.resolve(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return p.session(sc, m)
 }
 
 // session returns the identity's session, and retires those that it replaces.

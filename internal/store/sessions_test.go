@@ -244,6 +244,23 @@ func TestUnusedSessionIsGivenBack(t *testing.T) {
 	b.mustRead("vault")
 }
 
+// The whole life in real time: a ttl of one second, renewed once, and a new login each
+// two, under steady reading. Not one read fails.
+func TestNoGapInRealTime(t *testing.T) {
+	b := newBench(t)
+	b.mem.add(eso.KindSecretStore, "vault", b.provider(b.appRole(map[string]any{"token_ttl": "1s", "token_max_ttl": "2s"})))
+	start := time.Now()
+	for b.count("Login") < 3 && time.Since(start) < time.Minute {
+		b.mu.Lock()
+		b.now = time.Now()
+		b.mu.Unlock()
+		b.mustRead("vault")
+	}
+	if b.counts["ReadSecretData false"] != 0 || b.count("Login") < 3 || b.count("RenewSelf") < 2 {
+		t.Errorf("%v", b.counts)
+	}
+}
+
 // A changed credential takes over; the old token is revoked, but not while a call runs
 // under it.
 func TestChangedCredentialTakesOver(t *testing.T) {

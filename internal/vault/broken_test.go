@@ -162,13 +162,13 @@ func TestNeverFollowsARedirectToAnotherHost(t *testing.T) {
 	if reached.Load() {
 		t.Error("the other host was asked")
 	}
-	loop := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 307) })
+	loop := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect) })
 	if _, err := connect(t, loop.URL, "t").Read(t.Context(), "secret", 2, kv.Ref{Key: "x"}); kv.KindOf(err) != kv.BadAnswer {
 		t.Errorf("a loop: %v", err)
 	}
 	same := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/secret/data/x" {
-			http.Redirect(w, r, "/v1/secret/data/y", 307)
+			http.Redirect(w, r, "/v1/secret/data/y", http.StatusTemporaryRedirect)
 			return
 		}
 		_, _ = io.WriteString(w, `{"data":{"data":{"a":"1"}}}`)

@@ -15,6 +15,9 @@ var errToken = errors.New("the token contains non-printable characters and canno
 
 // refused turns a status of 300 and more into a *kv.Error.
 func (c *Client) refused(act string, r request, resp response) *kv.Error {
+	if resp.code == http.StatusBadRequest && strings.Contains(string(resp.body), "Client sent an HTTP request to an HTTPS server") {
+		return &kv.Error{Kind: kv.Unreachable, Path: r.path, Code: resp.code, Detail: fmt.Sprintf("%s: Vault at %s: it answers https, the address says http", act, c.Address())}
+	}
 	messages := refusal(resp.body, append(r.hide, c.token))
 	e := &kv.Error{Path: r.path, Code: resp.code, Kind: kindOf(resp.code, messages)}
 	path := clean(r.path)

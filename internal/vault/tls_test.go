@@ -113,6 +113,7 @@ func TestTLS(t *testing.T) {
 		{"the system's roots", server(service, false, 0), "https://vault.vault.svc:8200", vault.Config{}, "certificate signed by unknown authority"},
 		{"two authorities", server(service, false, 0), "https://vault.vault.svc:8200", vault.Config{CA: bytes.Join([][]byte{other.cert, ca.cert}, nil)}, ""},
 		{"expired", server(old, false, 0), "https://vault.vault.svc:8200", vault.Config{CA: ca.cert}, "expired or is not yet valid"},
+		{"http to https", server(service, false, 0), "http://vault.vault.svc:8200", vault.Config{}, "it answers https, the address says http"},
 		{"client certificate", server(service, true, 0), "https://vault.vault.svc:8200", vault.Config{CA: ca.cert, Certificate: caller.cert, Key: caller.key}, ""},
 		{"no client certificate", server(service, true, tls.VersionTLS12), "https://vault.vault.svc:8200", vault.Config{CA: ca.cert}, "it refused the TLS connection"},
 		{"TLS 1.1", server(service, false, tls.VersionTLS11), "https://vault.vault.svc:8200", vault.Config{CA: ca.cert}, "protocol version"},
