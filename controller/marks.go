@@ -106,7 +106,7 @@ func (l *loop) addStore(s eso.Store, now time.Time) bool {
 	}
 	if e.valid && !l.started {
 		// Another run has validated it: spread the first look over the interval.
-		e.force, e.due = false, now.Add(early(s.Meta.UID, 20*interval(s)))
+		e.force, e.due = false, now.Add(early(string(s.Meta.UID), 20*interval(s)))
 	}
 	l.stores[s.String()] = e
 	return true

@@ -27,19 +27,19 @@ type reporter struct {
 
 // mapping reports one mapping. The status is written only when it differs; what was
 // said lately is not said again unless somebody asked.
-func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, started, now time.Time) error {
-	r.metrics.synced(t.entry.key, o, now.Sub(started))
+func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now time.Time, took time.Duration) error {
+	r.metrics.synced(t.entry.key, o, took)
 	if o.Skipped {
 		return nil
 	}
 	loud := t.entry.told.again(o.Message, t.urgent && o.Err != nil, now)
-	r.logMapping(t.entry.key, o, now.Sub(started), loud)
+	r.logMapping(t.entry.key, o, took, loud)
 	if loud || len(o.Change.Added)+len(o.Change.Changed)+len(o.Change.Removed) > 0 || o.Change.Secret != nil {
 		for _, e := range o.Events {
 			r.events.Emit(reference(eso.KindExternalSecret, &t.es.ObjectMeta), eventType(e.Warning), e.Reason, e.Message)
 		}
 	}
-	status := o.Status(t.es, started)
+	status := o.Status(t.es, t.at)
 	if err := r.status.ExternalSecret(ctx, t.es, status); err != nil {
 		r.log.Warn("the status could not be written", "namespace", t.es.Namespace, "name", t.es.Name, "err", err)
 		return err

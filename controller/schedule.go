@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
@@ -98,7 +96,7 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 	if last.at.After(now) {
 		return now
 	}
-	due := last.at.Add(interval - early(es.UID, interval))
+	due := last.at.Add(interval - early(phase(es), interval))
 	if !due.After(now) && !open(es.Spec.SyncWindows, now) {
 		return now.Add(windowCheck)
 	}
@@ -108,12 +106,27 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 // windowCheck is how often a refresh that waits for a window looks again.
 const windowCheck = 15 * time.Second
 
-// early is how much before the interval's end a mapping is refreshed: a share of up
-// to a twentieth that is its own, so that mappings made together drift apart.
-func early(uid types.UID, interval time.Duration) time.Duration {
+// early is how much before the interval's end a refresh runs: a share of up to a
+// twentieth, by the key's hash, so that what was made together drifts apart.
+func early(key string, interval time.Duration) time.Duration {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(uid))
+	_, _ = h.Write([]byte(key))
 	return interval / 20 * time.Duration(h.Sum32()%1000) / 1000
+}
+
+// phase is equal for mappings that begin with the same path of the same store, so that
+// they keep sharing one read.
+func phase(es *eso.ExternalSecret) string {
+	key := groupOf(es)
+	switch {
+	case len(es.Spec.Data) > 0:
+		key += "\n" + es.Spec.Data[0].RemoteRef.Key
+	case len(es.Spec.DataFrom) > 0 && es.Spec.DataFrom[0].Extract != nil:
+		key += "\n" + es.Spec.DataFrom[0].Extract.Key
+	case len(es.Spec.DataFrom) > 0 && es.Spec.DataFrom[0].Find != nil:
+		key += "\n" + es.Spec.DataFrom[0].Find.Path
+	}
+	return key
 }
 
 // Backoff after failures in a row: one second, doubled each time.

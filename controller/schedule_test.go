@@ -68,7 +68,7 @@ func TestNext(t *testing.T) {
 		got := next(es, c.version, c.last, c.view, noon())
 		want := map[string]time.Time{
 			soon: noon(), asleep: {}, paused: c.last.at.Add(4 * time.Second),
-			later: c.last.at.Add(time.Hour - early(es.UID, time.Hour)),
+			later: c.last.at.Add(time.Hour - early(phase(es), time.Hour)),
 		}[c.want]
 		if !got.Equal(want) {
 			t.Errorf("%s: next is %s, want %s (%s)", c.name, got, c.want, want)
@@ -89,8 +89,8 @@ func TestOrphanIsNotRepairedBetweenRefreshes(t *testing.T) {
 func TestEarly(t *testing.T) {
 	if err := quick.Check(func(uid string, seconds uint16) bool {
 		interval := time.Duration(seconds) * time.Second
-		d := early(types.UID(uid), interval)
-		return d >= 0 && d <= interval/10 && d == early(types.UID(uid), interval)
+		d := early(uid, interval)
+		return d >= 0 && d <= interval/10 && d == early(uid, interval)
 	}, nil); err != nil {
 		t.Error(err)
 	}

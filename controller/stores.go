@@ -71,7 +71,7 @@ func interval(s eso.Store) time.Duration {
 			pause = d
 		}
 	}
-	return pause - early(s.Meta.UID, pause)
+	return pause - early(string(s.Meta.UID), pause)
 }
 
 // doubt has the stores of a group validated when their mappings tell otherwise than

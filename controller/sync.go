@@ -64,7 +64,7 @@ func each(batch []task, do func(task)) {
 func (l *loop) syncOne(ctx context.Context, e engine.Engine, t task) bool {
 	started := time.Now()
 	if t.es.DeletionTimestamp != nil {
-		l.release(ctx, t, started)
+		l.release(ctx, t)
 		return true
 	}
 	bounded, cancel := context.WithTimeout(ctx, longestSync)
@@ -92,13 +92,13 @@ func (l *loop) guarded(ctx context.Context, e engine.Engine, es *eso.ExternalSec
 
 // release lets a mapping that is being deleted go: what ESO left on it would keep it
 // for ever. Its Secret is garbage-collected through its owner reference.
-func (l *loop) release(ctx context.Context, t task, started time.Time) {
+func (l *loop) release(ctx context.Context, t task) {
 	err := error(kv.ErrForeignStore)
 	if !l.foreign(ctx, t.es) {
 		err = l.report.status.RemoveFinalizers(ctx, t.es)
 	}
 	outcome := engine.Outcome{Skipped: err == nil || err == kv.ErrForeignStore, Err: err, Class: engine.Transient}
-	l.settle(t, outcome, started)
+	l.settle(t, outcome)
 }
 
 // foreign reports whether one of the mapping's stores is known to be another
@@ -117,23 +117,23 @@ func (l *loop) foreign(ctx context.Context, es *eso.ExternalSecret) bool {
 // dying process was interrupted in is not reported: it is no news of the mapping.
 func (l *loop) finish(ctx context.Context, t task, o engine.Outcome, started time.Time) {
 	if ctx.Err() == nil {
-		if err := l.report.mapping(ctx, t, o, started, time.Now()); err != nil && o.Err == nil {
+		if err := l.report.mapping(ctx, t, o, time.Now(), time.Since(started)); err != nil && o.Err == nil {
 			o.Err, o.Class = err, engine.Transient
 		}
 	}
-	l.settle(t, o, started)
+	l.settle(t, o)
 }
 
-func (l *loop) settle(t task, o engine.Outcome, started time.Time) {
+func (l *loop) settle(t task, o engine.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.nudge()
-	t.entry.settle(t.es, o, t.before, started)
+	t.entry.settle(t.es, o, t.before, t.at)
 	if o.Err != nil && !o.Skipped {
 		l.failed++
 	}
 	if kind := downKind(o); kind != "" {
-		t.group.breaker.down(kind, started, time.Now())
+		t.group.breaker.down(kind, t.at, time.Now())
 		l.doubt(t.group, true)
 		return
 	}

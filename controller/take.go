@@ -21,6 +21,9 @@ type task struct {
 	es     *eso.ExternalSecret
 	before seen
 	urgent bool
+	// at is the pass's time, which all its mappings share: they come due together
+	// again and go on sharing reads.
+	at time.Time
 }
 
 // take picks what is due, new and changed mappings first, and marks it as running.
@@ -57,7 +60,7 @@ func (l *loop) take(now time.Time) taken {
 				continue // a window closed
 			}
 		}
-		due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent})
+		due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, now})
 		e.running, e.urgent, e.force = true, false, false
 		b := &l.group(e.group).breaker
 		b.probing = b.isOpen()
