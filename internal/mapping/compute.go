@@ -132,7 +132,7 @@ func (c *computation) data(i int, data eso.Data) (value []byte, found bool, err 
 	c.use(read.Payload)
 	value, err = c.docs.read(read.Payload, ref.Key, ref.Property)
 	if err == nil {
-		value, err = finish(ref.Strategies, "", value)
+		value, err = finish(ref.Strategies, value)
 	}
 	if err != nil {
 		return nil, false, below("remoteRef", err)

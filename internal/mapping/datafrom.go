@@ -87,11 +87,10 @@ func (c *computation) shape(entry values, operations []eso.Rewrite, member strin
 	if err := checkKeys(entry); err != nil {
 		return nil, err
 	}
-	out := make(values, len(entry))
 	for _, key := range sorted(entry) {
-		if out[key], err = finish(s, name(key), entry[key]); err != nil {
-			return nil, below(member, err)
+		if entry[key], err = finish(s, entry[key]); err != nil {
+			return nil, below(member, within("failure decoding key "+name(key)+": ", err))
 		}
 	}
-	return out, nil
+	return entry, nil
 }

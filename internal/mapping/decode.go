@@ -38,21 +38,14 @@ func decodeBase64(encoding *base64.Encoding, strategy eso.DecodingStrategy, valu
 	return decoded[:n], nil
 }
 
-// finish decodes a fetched value and checks it for null bytes. what says which
-// value, for errors; "" for the only one.
-func finish(s eso.Strategies, what string, value []byte) ([]byte, error) {
+// finish decodes a fetched value and checks it for null bytes.
+func finish(s eso.Strategies, value []byte) ([]byte, error) {
 	decoded, err := decode(s.DecodingStrategy, value)
 	if err != nil {
-		if what != "" {
-			err = within("failure decoding key "+what+": ", err)
-		}
 		return nil, err
 	}
 	if s.NullBytePolicy == eso.NullByteFail && bytes.IndexByte(decoded, 0) >= 0 {
-		if what == "" {
-			what = "this entry"
-		}
-		return nil, faultf("nullBytePolicy", "the value of %s holds a null byte, which nullBytePolicy Fail refuses", what)
+		return nil, faultf("nullBytePolicy", "the value holds a null byte, which nullBytePolicy Fail refuses")
 	}
 	return decoded, nil
 }

@@ -65,6 +65,14 @@ type Provenance struct {
 	Version int
 }
 
+// String is "secret/data/app/db@3", or the bare path without a version.
+func (p Provenance) String() string {
+	if p.Version == 0 {
+		return p.Path
+	}
+	return fmt.Sprintf("%s@%d", p.Path, p.Version)
+}
+
 // Format prints how much there is, and nothing of it.
 func (d Desired) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "desired(%d keys, %d labels, %d annotations, type %q, absent %t)",

@@ -63,7 +63,7 @@ func (d Desired) Fingerprint() string {
 		h.add([]byte(finalizer))
 	}
 	for _, source := range d.Sources {
-		h.addf("%s@%d", source.Path, source.Version)
+		h.add([]byte(source.String()))
 	}
 	return h.sum()
 }

@@ -19,6 +19,9 @@ type values = map[string][]byte
 // convertKeys replaces, in each key, what is neither a letter or number of any
 // script nor one of - . _ by "_" (Default) or "_U002f_" (Unicode).
 func convertKeys(strategy string, in values) (values, error) {
+	if !anyIllegal(in) {
+		return in, nil
+	}
 	if strategy == "" {
 		strategy = "Default"
 	}
@@ -34,6 +37,15 @@ func convertKeys(strategy string, in values) (values, error) {
 		out[converted], from[converted] = in[key], key
 	}
 	return out, nil
+}
+
+func anyIllegal(in values) bool {
+	for key := range in {
+		if strings.IndexFunc(key, illegal) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func convertKey(strategy, key string) string {

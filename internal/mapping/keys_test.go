@@ -59,10 +59,10 @@ func TestDecodingAndNullBytesInEntries(t *testing.T) {
 		`error processing spec.dataFrom[0].extract, err: failure decoding key "bad": error applying decoding strategy Base64 to data: illegal base64 data at input byte 7`)
 	w.spec = `data: [{secretKey: k, remoteRef: {key: app, property: zero, decodingStrategy: Base64, nullBytePolicy: Fail}}]`
 	w.fails(t, "spec.data[0].remoteRef.nullBytePolicy",
-		"error processing spec.data[0] (key: app), err: the value of this entry holds a null byte, which nullBytePolicy Fail refuses")
+		"error processing spec.data[0] (key: app), err: the value holds a null byte, which nullBytePolicy Fail refuses")
 	w.spec = `dataFrom: [{extract: {key: app, nullBytePolicy: Fail}}]`
 	w.fails(t, "spec.dataFrom[0].extract.nullBytePolicy",
-		`error processing spec.dataFrom[0].extract, err: the value of "raw" holds a null byte, which nullBytePolicy Fail refuses`)
+		`error processing spec.dataFrom[0].extract, err: failure decoding key "raw": the value holds a null byte, which nullBytePolicy Fail refuses`)
 	// find decodes the document, which is no base64, and not its fields.
 	w.spec = `dataFrom: [{find: {name: {regexp: dir}, decodingStrategy: Auto}}]`
 	if diff := cmp.Diff(map[string]string{"dir": `{"k":"v"}`}, w.data(t)); diff != "" {
