@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,7 +19,7 @@ import (
 // controller's mappings from ESO's.
 const Manager = "vaultsecret-controller"
 
-// Status writes status subresources, by merge patch and only when something differs.
+// Status writes status subresources, and only when something differs.
 type Status struct{ Clients *Clients }
 
 // ExternalSecret writes a mapping's status. An object that is gone, or was replaced,
@@ -28,7 +29,7 @@ func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, stat
 	if patch == nil {
 		return err
 	}
-	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
+	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
 	return ended(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
 }
 
@@ -40,15 +41,16 @@ func (s Status) Store(ctx context.Context, store eso.Store, status eso.StoreStat
 	}
 	options := metav1.PatchOptions{FieldManager: Manager}
 	if store.Cluster() {
-		_, err = s.Clients.ClusterSecretStores().Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options, "status")
+		_, err = s.Clients.ClusterSecretStores().Patch(ctx, store.Meta.Name, types.JSONPatchType, patch, options, "status")
 	} else {
-		_, err = s.Clients.SecretStores(store.Meta.Namespace).Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options, "status")
+		_, err = s.Clients.SecretStores(store.Meta.Namespace).Patch(ctx, store.Meta.Name, types.JSONPatchType, patch, options, "status")
 	}
 	return ended(err, store.String())
 }
 
-// statusPatch is nil when the status says the same on the wire. It names the UID, so
-// that a status never lands on an object of the same name that came after.
+// statusPatch is nil when the status says the same on the wire. It tests the UID, so
+// that a status never lands on an object of the same name that came after: the UID in
+// a merge patch of a status is passed over.
 func statusPatch(uid types.UID, old, status any) ([]byte, error) {
 	before, err := json.Marshal(old)
 	if err != nil {
@@ -61,14 +63,28 @@ func statusPatch(uid types.UID, old, status any) ([]byte, error) {
 	if bytes.Equal(before, after) {
 		return nil, nil
 	}
-	return json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "status": json.RawMessage(after)})
+	return json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": uid},
+		{"op": "add", "path": "/status", "value": json.RawMessage(after)},
+	})
 }
 
 func ended(err error, what string) error {
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	if err == nil || apierrors.IsNotFound(err) || replaced(err) {
 		return nil
 	}
 	return told("writing the status of "+what, err, nil)
+}
+
+// replaced reports whether the test of the UID failed. The API server names no field
+// then, as it does for a status that breaks the schema.
+func replaced(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || len(details.Causes) == 0
 }
 
 // RemoveFinalizers takes away what ESO put on an ExternalSecret that is being
