@@ -17,7 +17,7 @@ const (
 // StartController applies manifests/ and runs bin/vaultsecret-controller on this
 // machine with a token of the manifests' own ServiceAccount, so that a missing
 // right shows. It reaches Vault's Services through the proxy. It returns when the
-// controller is ready; further flags may be given.
+// controller is ready; further flags may be given. Its log is DIR/controller.log.
 func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
 	binary := filepath.Join(s.root, "bin", "vaultsecret-controller")
 	if _, err := os.Stat(binary); err != nil {
@@ -30,14 +30,10 @@ func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	free, err := freePorts(2)
-	if err != nil {
-		return err
-	}
-	health := local(free[0])
-	flags = append([]string{
-		"--kubeconfig=" + kubeconfig, "--port-forward=never", // the proxy is its DNS
-		"--health-probe-bind-address=" + health, "--metrics-bind-address=" + local(free[1]),
+	health := local(s.state.Ports.Health)
+	flags = append([]string{ // as in the Deployment, but for --port-forward: the proxy is its DNS
+		"--kubeconfig=" + kubeconfig, "--leader-elect", "--port-forward=never",
+		"--health-probe-bind-address=" + health, "--metrics-bind-address=" + local(s.state.Ports.Metrics),
 	}, flags...)
 	env := []string{"HTTP_PROXY=" + s.ProxyURL(), "HTTPS_PROXY=" + s.ProxyURL(), "NO_PROXY=127.0.0.1,localhost", "POD_NAMESPACE=" + controllerNamespace}
 	if err := s.start("controller", binary, env, flags...); err != nil {
@@ -59,6 +55,9 @@ func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
 		return nil
 	})
 }
+
+// MetricsURL is the page of the controller's metrics, while it runs.
+func (s *Sandbox) MetricsURL() string { return "http://" + local(s.state.Ports.Metrics) + "/metrics" }
 
 // StopController ends the controller as a Pod's end would: by SIGTERM.
 func (s *Sandbox) StopController() { s.stop("controller") }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const stateFile = "sandbox.json"
@@ -23,6 +24,7 @@ type state struct {
 
 type ports struct {
 	EtcdClient, EtcdPeer, API, ControllerManager, Kubelet, Proxy int
+	Health, Metrics                                              int // the controller's
 	Vaults                                                       []vaultPorts
 }
 
@@ -37,13 +39,13 @@ func (s *Sandbox) choosePorts(config Config) error {
 	if config.Vault == VaultNone {
 		nodes = 0
 	}
-	free, err := freePorts(6 + 2*nodes)
+	free, err := freePorts(8 + 2*nodes)
 	if err != nil {
 		return err
 	}
-	p := ports{free[0], free[1], free[2], free[3], free[4], free[5], nil}
-	for i := range nodes {
-		p.Vaults = append(p.Vaults, vaultPorts{free[6+2*i], free[7+2*i]})
+	p := ports{free[0], free[1], free[2], free[3], free[4], free[5], free[6], free[7], nil}
+	for pair := range slices.Chunk(free[8:], 2) {
+		p.Vaults = append(p.Vaults, vaultPorts{pair[0], pair[1]})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
