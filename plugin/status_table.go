@@ -1,16 +1,12 @@
 package plugin
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/olekukonko/tablewriter"
-	"github.com/olekukonko/tablewriter/renderer"
-	"github.com/olekukonko/tablewriter/tw"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 )
@@ -115,37 +111,7 @@ func (t statusTable) print(w io.Writer, items []MappingStatus) error {
 	if t.headless {
 		header = nil
 	}
-	return printTable(w, header, rows)
-}
-
-// printTable prints borderless columns three spaces apart, without trailing spaces.
-func printTable(w io.Writer, header []string, rows [][]string) error {
-	var buffer bytes.Buffer
-	padding := tw.CellPadding{Global: tw.Padding{Left: "", Right: "   ", Overwrite: true}}
-	left := tw.CellAlignment{Global: tw.AlignLeft}
-	plain := tw.CellConfig{Padding: padding, Alignment: left, Formatting: tw.CellFormatting{AutoWrap: tw.WrapNone, AutoFormat: tw.Off}}
-	table := tablewriter.NewTable(&buffer,
-		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
-			Borders:  tw.BorderNone,
-			Settings: tw.Settings{Separators: tw.SeparatorsNone, Lines: tw.LinesNone},
-		})),
-		tablewriter.WithConfig(tablewriter.Config{Header: plain, Row: plain}),
-	)
-	if header != nil {
-		table.Header(header)
-	}
-	if err := table.Bulk(rows); err != nil {
-		return fmt.Errorf("printing the table: %w", err)
-	}
-	if err := table.Render(); err != nil {
-		return fmt.Errorf("printing the table: %w", err)
-	}
-	for line := range strings.Lines(buffer.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return table(w, header, rows)
 }
 
 // footer counts, and names the next command.

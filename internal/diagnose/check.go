@@ -14,7 +14,12 @@ type Check struct {
 	// Symptom marks what a controller left behind: a root cause only when nothing
 	// else is.
 	Symptom bool
+	// Quiet checks say something only when there is something to say: one that was
+	// not made is not worth a line.
+	Quiet bool
 
+	// applies, if not nil, says whether a path is this check's at all.
+	applies func(*Path) bool
 	mapping func(*Facts) Verdict
 	store   func(*Facts, *Store) Verdict
 	path    func(*Facts, *Path) Verdict

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
@@ -86,10 +87,26 @@ func controllerActs(f *Facts) Verdict {
 // idleVerdict fails only when the mapping shows that nobody acts: an answered
 // mapping may be served by a controller that cannot be seen from here.
 func idleVerdict(f *Facts, fix, format string, args ...any) Verdict {
+	if at, manager := answered(f.Mapping.Value); f.Now.Sub(at) < 10*time.Minute {
+		return ok("%s answered the mapping %s", manager, f.ago(at))
+	}
 	if es := f.Mapping.Value; es != nil && es.Status.Ready() == nil {
 		return fail(fix, format+", and nobody has answered the mapping yet", args...)
 	}
 	return warn(fix, format, args...)
+}
+
+// answered is when the mapping's status was written last, and by which field manager.
+func answered(es *eso.ExternalSecret) (at time.Time, manager string) {
+	if es == nil {
+		return at, ""
+	}
+	for _, e := range es.ManagedFields {
+		if e.Subresource == "status" && e.Time != nil && e.Time.After(at) {
+			at, manager = e.Time.Time, clip(e.Manager)
+		}
+	}
+	return at, manager
 }
 
 // wantedClass is the controller class of the first store, and whether the store's

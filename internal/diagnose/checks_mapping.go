@@ -22,12 +22,12 @@ func mappingChecks() []Check {
 		{Code: "VS203", Group: GroupMapping, Title: "no warning events", Requires: exists, Symptom: true, mapping: warningEvents},
 		{Code: "VS204", Group: GroupMapping, Title: "fields are valid", Requires: exists, mapping: fieldsValid},
 		{Code: "VS205", Group: GroupMapping, Title: "no field was dropped", Requires: exists, mapping: fieldsKept},
-		{Code: "VS206", Group: GroupMapping, Title: "it refreshes", Requires: exists, mapping: refreshes},
+		{Code: "VS206", Quiet: true, Group: GroupMapping, Title: "it refreshes", Requires: exists, mapping: refreshes},
 		{Code: "VS207", Group: GroupMapping, Title: "the target Secret is free", Requires: exists, mapping: targetFree},
-		{Code: "VS208", Group: GroupMapping, Title: "the target Secret can change", Requires: []string{"VS201", "VS207"}, mapping: targetMutable},
-		{Code: "VS209", Group: GroupMapping, Title: "the Secret to merge into exists", Requires: exists, mapping: mergeTarget},
-		{Code: "VS210", Group: GroupMapping, Title: "the Secret's type is allowed", Requires: exists, mapping: typeAllowed},
-		{Code: "VS211", Group: GroupMapping, Title: "absence in Vault removes nothing", Requires: exists, mapping: absenceHarmless},
+		{Code: "VS208", Quiet: true, Group: GroupMapping, Title: "the target Secret can change", Requires: []string{"VS201", "VS207"}, mapping: targetMutable},
+		{Code: "VS209", Quiet: true, Group: GroupMapping, Title: "the Secret to merge into exists", Requires: exists, mapping: mergeTarget},
+		{Code: "VS210", Quiet: true, Group: GroupMapping, Title: "the Secret's type is allowed", Requires: exists, mapping: typeAllowed},
+		{Code: "VS211", Quiet: true, Group: GroupMapping, Title: "absence in Vault removes nothing", Requires: exists, mapping: absenceHarmless},
 	}
 }
 

@@ -10,11 +10,11 @@ import (
 
 func pathChecks() []Check {
 	return []Check{
-		{Code: "VS602", Group: GroupPath, Title: "path exists", Requires: []string{"VS504", "VS505", "VS601", "VS604"}, path: pathExists},
-		{Code: "VS603", Group: GroupPath, Title: "version is neither deleted nor destroyed", Requires: []string{"VS602"}, path: versionAlive},
-		{Code: "VS605", Group: GroupPath, Title: "property exists", Requires: []string{"VS603"}, path: propertyExists},
-		{Code: "VS606", Group: GroupPath, Title: "find matches something", Requires: []string{"VS505", "VS602"}, path: findMatches},
-		{Code: "VS607", Group: GroupPath, Title: "values decode", Requires: []string{"VS605"}, path: valuesDecode},
+		{Code: "VS602", Group: GroupPath, Title: "path exists", Requires: []string{"VS504", "VS505", "VS601", "VS604"}, applies: reads, path: pathExists},
+		{Code: "VS603", Quiet: true, Group: GroupPath, Title: "version is neither deleted nor destroyed", Requires: []string{"VS602"}, applies: reads, path: versionAlive},
+		{Code: "VS605", Group: GroupPath, Title: "property exists", Requires: []string{"VS603"}, applies: wantsProperty, path: propertyExists},
+		{Code: "VS606", Group: GroupPath, Title: "find matches something", Requires: []string{"VS505", "VS602"}, applies: finds, path: findMatches},
+		{Code: "VS607", Quiet: true, Group: GroupPath, Title: "values decode", Requires: []string{"VS605"}, path: valuesDecode},
 		{
 			Code: "VS608", Group: GroupPath, Title: "the Secret can be made of it",
 			Requires: []string{"VS204", "VS205", "VS210", "VS602", "VS603", "VS605", "VS606", "VS607"}, mapping: rendered,
@@ -23,9 +23,6 @@ func pathChecks() []Check {
 }
 
 func pathExists(f *Facts, p *Path) Verdict {
-	if p.Find {
-		return Verdict{}
-	}
 	r, u := have(p.Read)
 	if u != nil {
 		return *u
@@ -81,7 +78,7 @@ func pathFix(f *Facts, p *Path) string {
 
 func versionAlive(f *Facts, p *Path) Verdict {
 	r, u := have(p.Read)
-	if p.Find || p.version() == 1 || u != nil || !r.Destroyed && !r.Deleted {
+	if p.version() == 1 || u != nil || !r.Destroyed && !r.Deleted {
 		return Verdict{}
 	}
 	which, number := "version "+p.Ref.Version, p.Ref.Version
@@ -105,7 +102,7 @@ func versionAlive(f *Facts, p *Path) Verdict {
 
 func propertyExists(f *Facts, p *Path) Verdict {
 	r, u := have(p.Read)
-	if p.Find || u != nil || r.Kind != "" {
+	if u != nil || r.Kind != "" {
 		return Verdict{}
 	}
 	var missing, good []string
@@ -132,9 +129,6 @@ func propertyExists(f *Facts, p *Path) Verdict {
 }
 
 func findMatches(f *Facts, p *Path) Verdict {
-	if !p.Find {
-		return Verdict{}
-	}
 	n, u := have(p.Matches)
 	if u != nil {
 		return *u

@@ -8,16 +8,25 @@ import (
 func policyChecks() []Check {
 	needs := []string{"VS502", "VS601", "VS604"}
 	return []Check{
-		{Code: "VS504", Group: GroupAuth, Title: "policy allows the data path", Requires: needs, path: dataAllowed},
-		{Code: "VS505", Group: GroupAuth, Title: "policy allows the metadata path", Requires: needs, path: metadataAllowed},
+		{Code: "VS504", Group: GroupAuth, Title: "policy allows the data path", Requires: needs, applies: readsData, path: dataAllowed},
+		{Code: "VS505", Group: GroupAuth, Title: "policy allows the metadata path", Requires: needs, applies: needsMetadata, path: metadataAllowed},
 	}
+}
+
+func readsData(p *Path) bool { return !needsMetadata(p) }
+
+func needsMetadata(p *Path) bool { return p.Find || p.Ref.Metadata }
+
+func finds(p *Path) bool { return p.Find }
+
+func reads(p *Path) bool { return !p.Find }
+
+func wantsProperty(p *Path) bool {
+	return slices.ContainsFunc(p.Entries, func(e Entry) bool { return e.Property != "" })
 }
 
 // dataAllowed judges sys/capabilities-self on the exact data path.
 func dataAllowed(_ *Facts, p *Path) Verdict {
-	if p.Find || p.Ref.Metadata {
-		return Verdict{}
-	}
 	caps, u := have(p.Capabilities)
 	if u != nil {
 		return *u
@@ -36,11 +45,8 @@ func dataAllowed(_ *Facts, p *Path) Verdict {
 // metadataPolicy Fetch reads.
 func metadataAllowed(_ *Facts, p *Path) Verdict {
 	need := "read"
-	switch {
-	case p.Find:
+	if p.Find {
 		need = "list"
-	case !p.Ref.Metadata:
-		return Verdict{}
 	}
 	caps, u := have(p.MetaCapabilities)
 	if u != nil {

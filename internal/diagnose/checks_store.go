@@ -13,13 +13,13 @@ func storeChecks() []Check {
 	usable := []string{"VS301", "VS306", "VS307"}
 	return []Check{
 		{Code: "VS301", Group: GroupStore, Title: "store exists", Requires: []string{"VS201"}, store: storeExists},
-		{Code: "VS307", Group: GroupStore, Title: "provider is vault", Requires: []string{"VS301"}, store: providerVault},
+		{Code: "VS307", Quiet: true, Group: GroupStore, Title: "provider is vault", Requires: []string{"VS301"}, store: providerVault},
 		{Code: "VS308", Group: GroupStore, Title: "store fields are valid", Requires: []string{"VS301", "VS307"}, store: storeValid},
-		{Code: "VS306", Group: GroupStore, Title: "a controller serves the store's class", Requires: []string{"VS301"}, store: classServed},
+		{Code: "VS306", Quiet: true, Group: GroupStore, Title: "a controller serves the store's class", Requires: []string{"VS301"}, store: classServed},
 		{Code: "VS302", Group: GroupStore, Title: "store is Ready", Requires: usable, Symptom: true, store: storeReady},
-		{Code: "VS303", Group: GroupStore, Title: "validity is proven", Requires: usable, store: storeProven},
-		{Code: "VS304", Group: GroupStore, Title: "conditions admit the namespace", Requires: []string{"VS301", "VS308"}, store: namespaceAdmitted},
-		{Code: "VS305", Group: GroupStore, Title: "namespace regexes are anchored", Requires: []string{"VS301"}, store: regexesAnchored},
+		{Code: "VS303", Quiet: true, Group: GroupStore, Title: "validity is proven", Requires: usable, store: storeProven},
+		{Code: "VS304", Quiet: true, Group: GroupStore, Title: "conditions admit the namespace", Requires: []string{"VS301", "VS308"}, store: namespaceAdmitted},
+		{Code: "VS305", Quiet: true, Group: GroupStore, Title: "namespace regexes are anchored", Requires: []string{"VS301"}, store: regexesAnchored},
 	}
 }
 
@@ -115,7 +115,7 @@ func storeReady(f *Facts, s *Store) Verdict {
 	}
 	cause := ""
 	for _, e := range s.Events.Value {
-		if e.Warning {
+		if e.Warning && !strings.Contains(ready.Message, e.Message) && !strings.HasSuffix(ready.Message, clip(e.Message)) {
 			cause = ": " + clip(e.Message)
 		}
 	}

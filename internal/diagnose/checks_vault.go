@@ -12,11 +12,11 @@ func vaultChecks() []Check {
 	return []Check{
 		{Code: "VS401", Group: GroupVault, Title: "Vault is reached", Requires: []string{"VS301", "VS306", "VS307", "VS308"}, store: vaultReached},
 		{Code: "VS403", Group: GroupVault, Title: "its certificate is trusted", Requires: []string{"VS401"}, store: certificateTrusted},
-		{Code: "VS404", Group: GroupVault, Title: "Vault is initialized", Requires: []string{"VS403"}, store: vaultInitialized},
+		{Code: "VS404", Quiet: true, Group: GroupVault, Title: "Vault is initialized", Requires: []string{"VS403"}, store: vaultInitialized},
 		{Code: "VS402", Group: GroupVault, Title: "Vault is unsealed and serves", Requires: []string{"VS404"}, store: vaultServes},
-		{Code: "VS405", Group: GroupVault, Title: "its certificate lasts", Requires: []string{"VS403"}, store: certificateLasts},
-		{Code: "VS406", Group: GroupVault, Title: "every Vault Pod is unsealed", Requires: []string{"VS402"}, store: podsUnsealed},
-		{Code: "VS407", Group: GroupVault, Title: "clocks agree", Requires: []string{"VS401"}, store: clocksAgree},
+		{Code: "VS405", Quiet: true, Group: GroupVault, Title: "its certificate lasts", Requires: []string{"VS403"}, store: certificateLasts},
+		{Code: "VS406", Quiet: true, Group: GroupVault, Title: "every Vault Pod is unsealed", Requires: []string{"VS402"}, store: podsUnsealed},
+		{Code: "VS407", Quiet: true, Group: GroupVault, Title: "clocks agree", Requires: []string{"VS401"}, store: clocksAgree},
 	}
 }
 

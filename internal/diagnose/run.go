@@ -25,9 +25,8 @@ func Run(f Facts) Report {
 	var all []*instance
 	for i := range checks {
 		for _, in := range instances(&checks[i], &f) {
-			if cause := failedAncestor(in, byCode); cause != "" {
-				in.cause = cause
-				in.verdict = skip("needs %s", cause)
+			if in.cause = failedAncestor(in, byCode); in.cause != "" {
+				in.verdict = skip("needs %s", in.cause)
 			} else if in.verdict = in.judge(&f); in.verdict.Status == "" {
 				continue
 			}
@@ -50,6 +49,9 @@ func instances(c *Check, f *Facts) []*instance {
 		}
 	case c.path != nil:
 		for _, p := range f.Paths {
+			if c.applies != nil && !c.applies(p) {
+				continue
+			}
 			list = append(list, &instance{check: c, store: p.Store, path: p})
 		}
 	}
@@ -118,6 +120,9 @@ func report(f *Facts, all []*instance, roots map[*instance]bool) Report {
 	r.Missing = f.Mapping.Known && f.Mapping.Value == nil
 	for _, in := range all {
 		v := in.verdict
+		if in.cause != "" && in.check.Quiet {
+			continue
+		}
 		if v.Status == StatusFail || v.Status == StatusUnknown {
 			r.Healthy = false
 		}
