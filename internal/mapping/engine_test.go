@@ -217,6 +217,7 @@ func TestNeverDoesATemplateRunAway(t *testing.T) {
 		`{{ $l := list 1 }}{{ range until 100 }}{{ $l = concat $l $l }}{{ end }}`,
 		`{{ $l := list 1 }}{{ range until 100 }}{{ $l = list $l $l }}{{ end }}{{ toJson $l }}`,
 		`{{ $l := list 1 }}{{ range until 60 }}{{ $l = list $l $l }}{{ end }}{{ $l }}`,
+		`{{ $l := list 1 }}{{ range until 3000 }}{{ $l = list $l }}{{ end }}{{ $l }}`,
 		`{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ $d }}`,
 		`{{ $d := dict }}{{ $_ := set $d "d" (list $d) }}{{ print $d }}`,
 		`{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toYaml $d }}`,

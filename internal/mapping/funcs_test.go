@@ -139,14 +139,14 @@ func TestPKCS12Functions(t *testing.T) {
 		"sec1": sec1(t, p.leaf.key),
 	}
 	for text, want := range map[string]string{
-		`{{ pkcs12key .open }}`:                key,
-		`{{ pkcs12keyPass "secret" .locked }}`: key,
-		`{{ .locked | pkcs12certPass "secret" }}`:                                                      p.leaf.pem() + p.middle.pem() + p.root.pem(),
-		`{{ pkcs12cert .open }}`:                                                                       p.leaf.pem() + p.middle.pem() + p.root.pem(),
-		`{{ pemToPkcs12 .bundle .key | b64dec | pkcs12cert }}`:                                         p.leaf.pem(),
-		`{{ pemToPkcs12Pass .chain .key "pw" | b64dec | pkcs12certPass "pw" }}`:                        p.leaf.pem(),
-		`{{ fullPemToPkcs12 .chain .key | b64dec | pkcs12cert }}`:                                      p.leaf.pem() + p.middle.pem() + p.root.pem(),
-		`{{ fullPemToPkcs12Pass .chain .sec1 "pw" | b64dec | pkcs12keyPass "pw" }}`:                    key,
+		`{{ pkcs12key .open }}`:                                                                                     key,
+		`{{ pkcs12keyPass "secret" .locked }}`:                                                                      key,
+		`{{ .locked | pkcs12certPass "secret" }}`:                                                                   p.leaf.pem() + p.middle.pem() + p.root.pem(),
+		`{{ pkcs12cert .open }}`:                                                                                    p.leaf.pem() + p.middle.pem() + p.root.pem(),
+		`{{ pemToPkcs12 .bundle .key | b64dec | pkcs12cert }}`:                                                      p.leaf.pem(),
+		`{{ pemToPkcs12Pass .chain .key "pw" | b64dec | pkcs12certPass "pw" }}`:                                     p.leaf.pem(),
+		`{{ fullPemToPkcs12 .chain .key | b64dec | pkcs12cert }}`:                                                   p.leaf.pem() + p.middle.pem() + p.root.pem(),
+		`{{ fullPemToPkcs12Pass .chain .sec1 "pw" | b64dec | pkcs12keyPass "pw" }}`:                                 key,
 		`{{ pemTruststoreToPKCS12 .chain | len | lt 100 }}{{ pemTruststoreToPKCS12Pass .chain "" | len | lt 100 }}`: "truetrue",
 	} {
 		if diff := cmp.Diff(want, render(t, text, data)); diff != "" {
@@ -161,12 +161,12 @@ func TestPKCS12Functions(t *testing.T) {
 		t.Errorf("trust store: %d certificates, %v", len(certs), err)
 	}
 	for text, want := range map[string]string{
-		`{{ pkcs12keyPass "wrong" .locked }}`:     "it is no PKCS#12 file, or the password is wrong",
-		`{{ pkcs12cert .key }}`:                   "it is no PKCS#12 file, or the password is wrong",
-		`{{ pemToPkcs12 "" .key }}`:               "there is no certificate in PEM form",
-		`{{ pemToPkcs12 .chain "" }}`:             "there is no private key in PEM form that can be read",
-		`{{ fullPemToPkcs12 .chain .chain }}`:     "there is no private key in PEM form that can be read",
-		`{{ pemTruststoreToPKCS12 "nothing" }}`:   "there is no certificate in PEM form",
+		`{{ pkcs12keyPass "wrong" .locked }}`:      "it is no PKCS#12 file, or the password is wrong",
+		`{{ pkcs12cert .key }}`:                    "it is no PKCS#12 file, or the password is wrong",
+		`{{ pemToPkcs12 "" .key }}`:                "there is no certificate in PEM form",
+		`{{ pemToPkcs12 .chain "" }}`:              "there is no private key in PEM form that can be read",
+		`{{ fullPemToPkcs12 .chain .chain }}`:      "there is no private key in PEM form that can be read",
+		`{{ pemTruststoreToPKCS12 "nothing" }}`:    "there is no certificate in PEM form",
 		`{{ fullPemToPkcs12Pass .bundle .key ""}}`: "a PEM block is no certificate",
 	} {
 		if _, err := renderText(text, data); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
@@ -268,10 +268,10 @@ func TestRSADecrypt(t *testing.T) {
 func TestYAMLFunctions(t *testing.T) {
 	data := map[string]string{"doc": "a: 1\nb: [x, 2.5]\n", "bad": "{"}
 	for text, want := range map[string]string{
-		`{{ fromYaml .doc | toYaml }}`:            "a: 1\nb:\n- x\n- 2.5",
-		`{{ printf "%T" (fromYaml .doc).a }}`:     "float64",
-		`{{ hasKey (fromYaml .bad) "Error" }}`:    "true",
-		`{{ toYaml (dict "k" "v") | indent 2 }}`:  "  k: v",
+		`{{ fromYaml .doc | toYaml }}`:                "a: 1\nb:\n- x\n- 2.5",
+		`{{ printf "%T" (fromYaml .doc).a }}`:         "float64",
+		`{{ hasKey (fromYaml .bad) "Error" }}`:        "true",
+		`{{ toYaml (dict "k" "v") | indent 2 }}`:      "  k: v",
 		`{{ fromYaml (repeat 700000 "a: ") | keys }}`: "[Error]",
 	} {
 		if diff := cmp.Diff(want, render(t, text, data)); diff != "" {

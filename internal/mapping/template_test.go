@@ -32,11 +32,13 @@ func TestLabelsAndAnnotations(t *testing.T) {
 		{"empty template: none", `{template: {}}`, map[string]string{}, map[string]string{}},
 		{
 			"rendered", `{template: {metadata: {labels: {u: "{{ .user }}"}, annotations: {"example.com/Dash": '{{ index . "my-key" }}'}}}}`,
-			map[string]string{"u": "u"}, map[string]string{"example.com/Dash": "dash"},
+			map[string]string{"u": "u"},
+			map[string]string{"example.com/Dash": "dash"},
 		},
 		{
 			"templateFrom, then metadata", `{template: {metadata: {labels: {a: own}}, templateFrom: [{target: labels, literal: "a: from\nb: from"}, {target: ANNOTATIONS, literal: "c: '{{ .user }}'"}]}}`,
-			map[string]string{"a": "own", "b": "from"}, map[string]string{"c": "u"},
+			map[string]string{"a": "own", "b": "from"},
+			map[string]string{"c": "u"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
