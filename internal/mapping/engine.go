@@ -50,6 +50,9 @@ func (e *engine) compile(text, left, right string, public bool) (*program, error
 		p.plain = true
 		return p, nil
 	}
+	if len(text) > largestTemplate {
+		return nil, faultf("", "could not parse template: it is larger than 1 MiB")
+	}
 	if err := e.budget.spend(len(text)); err != nil {
 		return nil, err
 	}
@@ -73,6 +76,9 @@ func (e *engine) compile(text, left, right string, public bool) (*program, error
 	p.tmpl.Funcs(functions)
 	return p, nil
 }
+
+// largestTemplate bounds the text of a template, and by it the depth of the parser.
+const largestTemplate = 1 << 20
 
 // templateName stands for every template in text/template's own messages, which
 // explain takes apart.

@@ -252,6 +252,23 @@ func TestNeverDoesATemplateRunAway(t *testing.T) {
 	}
 }
 
+// A text that nests without end must not exhaust the stack, which no recover catches.
+func TestNeverDoesATemplateNestTooDeeply(t *testing.T) {
+	const most = largestTemplate
+	for _, text := range []string{
+		strings.Repeat("{{if 1}}", most/8), strings.Repeat("{{if 1}}", most/20) + strings.Repeat("{{end}}", most/20),
+		strings.Repeat("{{range 1}}", most/20) + strings.Repeat("{{end}}", most/20), strings.Repeat("{{with 1}}{{else}}", 2000) + strings.Repeat("{{end}}", 2000),
+		"{{" + strings.Repeat("(", most-2), "{{" + strings.Repeat("(", most/3) + "1" + strings.Repeat(")", most/3) + "}}",
+		"{{" + strings.Repeat("not (", 2000) + "1" + strings.Repeat(")", 2000) + "}}" + strings.Repeat("{{if 1}}", 1), "{{ " + strings.Repeat("x", most),
+		"{{ 1" + strings.Repeat("|not", most/5) + "}}{{ fail (print 1) }}", "{{$x" + strings.Repeat(".a", most/3) + "}}",
+	} {
+		_, err := renderText(text, nil)
+		if err == nil || asFault(err) == nil || len(err.Error()) > 400 {
+			t.Errorf("%.20s…: %.400v", text, err)
+		}
+	}
+}
+
 func TestOrdinaryWorkIsWithinTheBudget(t *testing.T) {
 	data := map[string]string{}
 	for i := range 500 {

@@ -17,6 +17,9 @@ const (
 	fnFail    = "__fail"
 )
 
+// deepestNesting bounds actions within actions.
+const deepestNesting = 1000
+
 // instrument rewrites one parse tree so that running it is paid for:
 //
 //	{{range X}}body{{end}}   becomes  {{range X}}{{step}}body{{end}}
@@ -42,8 +45,7 @@ func (i *instrument) template() error {
 	}
 	i.functions[fnStep], i.functions[fnEnter], i.functions[fnLeave] = i.engine.step, i.engine.enter, i.engine.leave
 	i.functions[fnDeep], i.functions[fnShallow] = i.engine.budget.deep, i.engine.budget.shallow
-	i.list(root)
-	enter, leave := i.action(fnEnter, len(root.String())), i.action(fnLeave, 0)
+	enter, leave := i.action(fnEnter, i.list(root, 0)), i.action(fnLeave, 0)
 	root.Nodes = append(append([]parse.Node{enter}, root.Nodes...), leave)
 	return i.err
 }
@@ -62,35 +64,51 @@ func (e *engine) leave(int) string {
 	return ""
 }
 
-func (i *instrument) list(list *parse.ListNode) {
-	if list == nil {
-		return
+// list instruments a list and returns the size of its text, for what a turn through
+// it costs.
+func (i *instrument) list(list *parse.ListNode, depth int) (size int) {
+	if list == nil || i.err != nil {
+		return 0
+	}
+	if depth > deepestNesting {
+		i.err = faultf("", "could not parse template: its actions are nested more than %d deep", deepestNesting)
+		return 0
 	}
 	for _, node := range list.Nodes {
 		switch n := node.(type) {
+		case *parse.TextNode:
+			size += len(n.Text)
 		case *parse.ActionNode:
+			size += len(n.Pipe.String())
 			i.pipe(n.Pipe)
 			if len(n.Pipe.Decl) == 0 {
 				n.Pipe.Cmds = append(n.Pipe.Cmds, i.command(fnDeep, n.Pos))
 			}
 		case *parse.IfNode:
-			i.branch(&n.BranchNode)
+			size += i.branch(&n.BranchNode, depth)
 		case *parse.WithNode:
-			i.branch(&n.BranchNode)
+			size += i.branch(&n.BranchNode, depth)
 		case *parse.RangeNode:
-			cost := len(n.List.String())
-			i.branch(&n.BranchNode)
-			n.List.Nodes = append([]parse.Node{i.action(fnStep, cost)}, n.List.Nodes...)
+			size += i.loop(n, depth)
 		case *parse.TemplateNode:
 			i.pipe(n.Pipe)
 		}
 	}
+	return size
 }
 
-func (i *instrument) branch(n *parse.BranchNode) {
+func (i *instrument) branch(n *parse.BranchNode, depth int) (size int) {
+	size = len(n.Pipe.String())
 	i.pipe(n.Pipe)
-	i.list(n.List)
-	i.list(n.ElseList)
+	return size + i.list(n.List, depth+1) + i.list(n.ElseList, depth+1)
+}
+
+func (i *instrument) loop(n *parse.RangeNode, depth int) (size int) {
+	size = len(n.Pipe.String())
+	i.pipe(n.Pipe)
+	turn := i.list(n.List, depth+1)
+	n.List.Nodes = append([]parse.Node{i.action(fnStep, turn)}, n.List.Nodes...)
+	return size + turn + i.list(n.ElseList, depth+1)
 }
 
 func (i *instrument) pipe(pipe *parse.PipeNode) {
