@@ -1,12 +1,17 @@
 package kube
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,21 +70,28 @@ func innermost(err error) string {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	return err.Error()
+	return varying.ReplaceAllString(err.Error(), "")
 }
+
+// varying is a connection's pair of addresses.
+var varying = regexp.MustCompile(`\S+:\d+->\S+:\d+:? ?`)
 
 // shortest is the length in bytes from which a value is looked for in a text: shorter
 // ones would blot out ordinary words.
 const shortest = 4
 
-// without blots out the values of a Secret, also as base64.
+// without blots out the values of a Secret, also as base64: the longest first, for one
+// may hold another.
 func without(text string, sent *corev1.Secret) string {
 	if sent == nil {
 		return text
 	}
-	for _, value := range sent.Data {
+	values := slices.SortedFunc(maps.Values(sent.Data), func(a, b []byte) int {
+		return cmp.Or(len(b)-len(a), bytes.Compare(a, b))
+	})
+	for _, value := range values {
 		if len(value) < shortest {
-			continue
+			break
 		}
 		text = strings.ReplaceAll(text, string(value), redact.Mask)
 		text = strings.ReplaceAll(text, base64.StdEncoding.EncodeToString(value), redact.Mask)

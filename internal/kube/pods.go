@@ -20,7 +20,7 @@ const VaultSelector = "app.kubernetes.io/name in (vault,openbao),component=serve
 func (c *Clients) VaultPods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
 	list, err := c.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: VaultSelector})
 	if err != nil {
-		return nil, fmt.Errorf("listing Vault's Pods in namespace %s: %w", namespace, err)
+		return nil, told("listing Vault's Pods in namespace "+namespace, err, nil)
 	}
 	slices.SortFunc(list.Items, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return list.Items, nil
@@ -35,14 +35,14 @@ func (c *Clients) behind(ctx context.Context, namespace, name string, port int32
 		return "", 0, fmt.Errorf("no such host: Service %s/%s does not exist", namespace, name)
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("reading Service %s/%s: %w", namespace, name, err)
+		return "", 0, told("reading Service "+namespace+"/"+name, err, nil)
 	}
 	if len(service.Spec.Selector) == 0 {
 		return "", 0, fmt.Errorf("the Service %s/%s selects no Pods", namespace, name)
 	}
 	list, err := c.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(service.Spec.Selector).String()})
 	if err != nil {
-		return "", 0, fmt.Errorf("listing the Pods behind Service %s/%s: %w", namespace, name, err)
+		return "", 0, told("listing the Pods behind Service "+namespace+"/"+name, err, nil)
 	}
 	running := slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
 		return p.Status.Phase != corev1.PodRunning || p.DeletionTimestamp != nil
