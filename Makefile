@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
 PKG     := vaultsecret.io/kubectl-vaultsecret
 LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
-GO      := go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+GO      := go build -buildvcs=false -ldflags '$(LDFLAGS)'
 TOOLS   := bin/controller-gen bin/staticcheck bin/gofumpt
 SANDBOX ?= /tmp/vaultsecret-sandbox
 
