@@ -59,8 +59,10 @@ type known struct {
 
 // NewEvents starts a recorder whose events come from the named component.
 func NewEvents(c *Clients, component string, log *slog.Logger) *Events {
-	e := &Events{clients: c, component: component, log: log, queue: make(chan event, maxQueued),
-		known: map[event]*known{}, pace: flowcontrol.NewTokenBucketRateLimiter(perSecond, burst)}
+	e := &Events{
+		clients: c, component: component, log: log, queue: make(chan event, maxQueued),
+		known: map[event]*known{}, pace: flowcontrol.NewTokenBucketRateLimiter(perSecond, burst),
+	}
 	for range eventWorkers {
 		e.workers.Go(func() {
 			for next := range e.queue {

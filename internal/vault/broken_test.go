@@ -162,7 +162,9 @@ func TestNeverFollowsARedirectToAnotherHost(t *testing.T) {
 	if reached.Load() {
 		t.Error("the other host was asked")
 	}
-	loop := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect) })
+	loop := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+	})
 	if _, err := connect(t, loop.URL, "t").Read(t.Context(), "secret", 2, kv.Ref{Key: "x"}); kv.KindOf(err) != kv.BadAnswer {
 		t.Errorf("a loop: %v", err)
 	}
