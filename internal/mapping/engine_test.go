@@ -232,7 +232,7 @@ func TestNeverDoesATemplateRunAway(t *testing.T) {
 		`{{ range 1000000 }}{{ $.big }}{{ end }}`,
 		`{{ range 1000000 }}{{ with upper $.big }}{{ end }}{{ end }}`,
 		`{{ regexMatch (repeat 1000 "(x{900})*") .big }}`, `{{ regexFindAll "" (repeat 8 .big) -1 }}`,
-		`{{ split "" (repeat 8 .big) }}`, `{{ splitList "" (repeat 8 .big) }}`, `{{ join .big (splitList "" .big) }}`,
+		`{{ split "" (repeat 8 .big) }}`, `{{ splitn "" 99999999 .big }}`, `{{ fromJson (repeat 3 .big) }}`, `{{ splitList "" (repeat 8 .big) }}`, `{{ join .big (splitList "" .big) }}`,
 		`{{ wrapWith 1 .big .big }}`, `{{ trimAll .big (repeat 8 .big) }}`, `{{ range 100 }}{{ $x := uniq (splitList "" (trunc 20000 $.big)) }}{{ end }}`,
 		`{{ without (splitList "" (trunc 100000 .big)) (splitList "" (trunc 100000 .big)) | uniq }}`,
 		`{{ range 1000 }}{{ $x := genPrivateKey "rsa" }}{{ end }}`, `{{ range 1000 }}{{ $x := bcrypt "x" }}{{ end }}`,

@@ -39,6 +39,15 @@ func bounded(b *budget) map[string]any {
 	b.sequences(functions, lib)
 	b.regexps(functions)
 	b.costly(functions, lib)
+	functions["splitn"] = func(separator string, most int, text string) (map[string]string, error) {
+		if err := b.splitting(separator, text); err != nil {
+			return nil, err
+		}
+		return lib["splitn"].(func(string, int, string) map[string]string)(separator, most, text), nil
+	}
+	for _, parser := range []string{"fromJson", "mustFromJson"} {
+		functions[parser] = priced(lib[parser], func(args []reflect.Value) error { return b.room(4 * args[0].Len()) })
+	}
 	for _, list := range []string{"uniq", "mustUniq", "without", "mustWithout"} {
 		functions[list] = quadratic(b, lib[list])
 	}

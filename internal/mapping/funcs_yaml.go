@@ -16,12 +16,12 @@ func toYAML(value any) string {
 }
 
 // largestYAML bounds what is parsed as YAML: a parser builds many times its size.
-const largestYAML = 2 << 20
+const largestYAML = 1 << 20
 
 // fromYAML parses a YAML map. A failure is a map with the one key Error, as in ESO.
 func fromYAML(text string) map[string]any {
 	if len(text) > largestYAML {
-		return map[string]any{"Error": "the YAML is larger than 2 MiB"}
+		return map[string]any{"Error": "the YAML is larger than 1 MiB"}
 	}
 	parsed := map[string]any{}
 	if err := yaml.Unmarshal([]byte(text), &parsed); err != nil {

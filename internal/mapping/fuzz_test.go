@@ -163,21 +163,7 @@ func FuzzCompute(f *testing.F) {
 				payloads[key] = kv.NewPayload("secret/data/"+key, 1, fields)
 			}
 		}
-		in := Inputs{}
-		read := func(key string) Fetched {
-			p, ok := payloads[key]
-			return Fetched{Payload: p, Absent: !ok}
-		}
-		for _, data := range es.Spec.Data {
-			in.Data = append(in.Data, read(data.RemoteRef.Key))
-		}
-		for _, from := range es.Spec.DataFrom {
-			set := FetchedSet{Hits: payloads}
-			if from.Extract != nil {
-				set = FetchedSet{One: read(from.Extract.Key)}
-			}
-			in.DataFrom = append(in.DataFrom, set)
-		}
+		in := readFrom(payloads, es)
 		before := string(must(json.Marshal(es)))
 		limits := Limits{MaxWork: 2_000_000}
 		d, err := Compute(es, in, limits)
@@ -208,6 +194,25 @@ func FuzzCompute(f *testing.F) {
 			t.Errorf("a key that no Secret can have: %v", err)
 		}
 	})
+}
+
+// readFrom gives each entry its payload, a find all of them.
+func readFrom(payloads map[string]kv.Payload, es *eso.ExternalSecret) (in Inputs) {
+	read := func(key string) Fetched {
+		p, ok := payloads[key]
+		return Fetched{Payload: p, Absent: !ok}
+	}
+	for _, data := range es.Spec.Data {
+		in.Data = append(in.Data, read(data.RemoteRef.Key))
+	}
+	for _, from := range es.Spec.DataFrom {
+		set := FetchedSet{Hits: payloads}
+		if from.Extract != nil {
+			set = FetchedSet{One: read(from.Extract.Key)}
+		}
+		in.DataFrom = append(in.DataFrom, set)
+	}
+	return in
 }
 
 func plain(d Desired) values {

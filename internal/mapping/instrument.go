@@ -226,27 +226,3 @@ func (i *instrument) line(node parse.Node) int {
 	_, rest, _ := strings.Cut(location, ":")
 	return leadingInt(rest)
 }
-
-// builtin reports whether text/template itself has the function.
-func builtin(function string) bool {
-	switch function {
-	case "and", "or", "not", "len", "index", "slice", "call", "html", "js", "urlquery",
-		"print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge":
-		return true
-	}
-	return false
-}
-
-// looksNoDeeper reports whether a function's work does not grow with what is inside
-// the elements of its arguments.
-func looksNoDeeper(function string) bool {
-	switch function {
-	case "and", "or", "not", "len", "index", "get", "hasKey", "list", "tuple", "dict", "set", "unset",
-		"first", "last", "rest", "initial", "append", "push", "prepend", "concat", "slice",
-		"mustFirst", "mustLast", "mustRest", "mustInitial", "mustAppend", "mustPush", "mustPrepend", "mustSlice",
-		"keys", "values", "pick", "omit", "pluck", "default", "empty", "coalesce", "ternary", "all", "any",
-		"kindOf", "kindIs", "typeOf", "typeIs", "typeIsLike":
-		return true
-	}
-	return false
-}

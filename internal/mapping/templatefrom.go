@@ -82,7 +82,7 @@ func (r *rendering) keysAndValues(text string, public bool, to part, decoding es
 		return err
 	}
 	if len(rendered) > largestYAML {
-		return faultf("", "the template renders more than 2 MiB of YAML")
+		return faultf("", "the template renders more than 1 MiB of YAML")
 	}
 	// The parser's error would quote the text.
 	var parsed map[string]any
