@@ -87,10 +87,7 @@ func total(counts map[string]int) int {
 func TestCostOfAHundredMappings(t *testing.T) {
 	const mappings, paths = 100, 10
 	s := newStage(t)
-	audit, err := s.sb.EnableVaultAudit(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	audit := s.audit()
 	for i := range paths {
 		s.sb.Put(t, s.mount, fmt.Sprintf("app/%d", i), map[string]any{"user": "app", "password": "s3cr3t"})
 	}
@@ -147,10 +144,7 @@ func TestCostOfAHundredMappings(t *testing.T) {
 // A controller that starts anew trusts what the status says and reads nothing.
 func TestNeverReadsAfterARestart(t *testing.T) {
 	s := ready(t)
-	audit, err := s.sb.EnableVaultAudit(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	audit := s.audit()
 	first := s.run()
 	for i := range 5 {
 		s.mapping(fmt.Sprintf("m%d", i))

@@ -322,3 +322,22 @@ func (s *stage) holds(name, key, value string) {
 		return nil
 	})
 }
+
+// audit is Vault's audit log, enabled by the first test that asks.
+func (s *stage) audit() string {
+	s.Helper()
+	devices, err := s.sb.RootVault(s).Sys().ListAudit()
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, device := range devices {
+		if path := device.Options["file_path"]; path != "" {
+			return path
+		}
+	}
+	path, err := s.sb.EnableVaultAudit(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	return path
+}

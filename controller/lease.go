@@ -26,7 +26,7 @@ const (
 	renewWithin = 10 * time.Second
 	renewEvery  = 2 * time.Second
 	// drainTime is how long work in flight may go on after a SIGTERM.
-	drainTime = 20 * time.Second
+	drainTime = 10 * time.Second
 )
 
 // errLeaseLost ends a process that no longer leads; it is started anew.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -34,6 +35,7 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 	}
 	respectMemoryLimit()
 	log := newLog(c, out)
+	klog.SetSlogLogger(log) // client-go's own lines
 	config, err := restConfig(c)
 	if err != nil {
 		return err

@@ -34,17 +34,22 @@ func (s *storeEntry) isDue(now time.Time) bool {
 func (l *loop) validate(ctx context.Context, reads *store.Pass, s eso.Store, started time.Time) {
 	bounded, cancel := context.WithTimeout(ctx, longestSync)
 	defer cancel()
-	err := reads.Validate(bounded, s)
-	if ctx.Err() != nil {
-		return
-	}
 	l.mu.Lock()
 	e, ok := l.stores[s.String()]
 	l.mu.Unlock()
 	if !ok {
 		return
 	}
-	reportErr := l.report.store(ctx, e, s, err, started)
+	var err, reportErr error
+	if s.Meta.DeletionTimestamp != nil {
+		// ESO's finalizer would keep the store for ever.
+		reportErr = l.report.status.RemoveStoreFinalizers(bounded, s)
+	} else {
+		err = reads.Validate(bounded, s)
+		if ctx.Err() == nil {
+			reportErr = l.report.store(ctx, e, s, err, started)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := e.valid

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/mapping"
@@ -141,8 +142,8 @@ func (e Engine) withoutOrphans(ctx context.Context, es *eso.ExternalSecret, o Ou
 	}
 	for _, orphan := range plan.Orphans(es, e.Owned.Owned(es.Namespace, es.UID)) {
 		current, err := e.Secrets.Current(ctx, orphan.Namespace, orphan.Name)
-		if err == nil && (current == nil || current.UID != orphan.UID) {
-			continue
+		if err == nil && (current == nil || len(plan.Orphans(es, []metav1.ObjectMeta{current.ObjectMeta})) == 0) {
+			continue // gone, or given up meanwhile
 		}
 		if err == nil {
 			_, err = e.Secrets.Apply(ctx, plan.Change{Action: plan.Delete, Current: current}, eso.FieldManager(es.Name))

@@ -1,0 +1,389 @@
+package controller_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"vaultsecret.io/kubectl-vaultsecret/controller"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
+)
+
+// No value of a Secret reaches a status, event, log line or metric, in any form,
+// whatever goes wrong with it.
+func TestNeverShowsAValue(t *testing.T) {
+	const canary = "c4n4ry-8d1fe2a90b"
+	s := ready(t)
+	s.sb.Put(t, s.mount, "app/db", map[string]any{"password": canary, "nested": map[string]any{"deep": canary}, "json": `{"a":"` + canary + `"`})
+	s.token("bad-token", canary)
+	s.store(func(store *eso.SecretStore) {
+		store.Name, store.Spec.Provider.Vault.Auth.TokenSecretRef.Name = "bad", "bad-token"
+	})
+	r := s.run()
+	entry := func(change func(*eso.Data)) func(*eso.ExternalSecret) {
+		return func(es *eso.ExternalSecret) { change(&es.Spec.Data[0]) }
+	}
+	template := func(text string) func(*eso.ExternalSecret) {
+		return func(es *eso.ExternalSecret) {
+			es.Spec.Target.Template = &eso.Template{Data: map[string]string{"x": text}}
+		}
+	}
+	broken := map[string]func(*eso.ExternalSecret){
+		"bad-store": func(es *eso.ExternalSecret) { es.Spec.SecretStoreRef.Name = "bad" },
+		"decoding":  entry(func(d *eso.Data) { d.RemoteRef.DecodingStrategy = "Base64" }),
+		"deeper":    entry(func(d *eso.Data) { d.RemoteRef.Property = "password.deeper" }),
+		"fail":      template(`{{ fail .password }}`),
+		"atoi":      template(`{{ index .password 99999 }}`),
+		"json":      template(`{{ .password | mustFromJson }}`),
+		"label": func(es *eso.ExternalSecret) {
+			es.Spec.Target.Template = &eso.Template{Metadata: eso.TemplateMetadata{Labels: map[string]string{"x": "{{ .password }} !"}}}
+		},
+		"key": func(es *eso.ExternalSecret) {
+			es.Spec.Data, es.Spec.DataFrom = nil, []eso.DataFrom{{
+				Extract: &eso.RemoteRef{Key: "app/db", Property: "json"},
+			}}
+		},
+	}
+	s.mapping("fine")
+	for name, change := range broken {
+		s.mapping(name, change)
+	}
+	s.wait("fine", "True", eso.ReasonSynced)
+	for name := range broken {
+		s.wait(name, "False", eso.ReasonSyncError)
+		s.warning(name)
+	}
+	shown := map[string]string{
+		"log": r.log.String(), "metrics": r.scrape(t),
+		"status": s.kubectl("-n", s.namespace, "get", "externalsecrets,secretstores", "-o", "json"),
+		"events": s.kubectl("-n", s.namespace, "get", "events", "-o", "json"),
+	}
+	forms := []string{canary, base64.StdEncoding.EncodeToString([]byte(canary))[:20], hex.EncodeToString([]byte(canary)), strings.ToUpper(canary), canary[:12]}
+	for where, text := range shown {
+		for _, form := range forms {
+			if i := strings.Index(text, form); i >= 0 {
+				t.Errorf("%s show the value as %q: …%s…", where, form, text[max(0, i-200):min(len(text), i+100)])
+			}
+		}
+	}
+}
+
+// Texts do not vary from try to try, so that an unchanged failure writes nothing.
+func TestNeverWritesTheSameFailureTwice(t *testing.T) {
+	s := newStage(t)
+	s.token("vault-token", "t")
+	s.store(func(store *eso.SecretStore) { store.Spec.Provider.Vault.Server = "http://" + freeAddress(t) })
+	r := s.run()
+	s.mapping("db")
+	s.wait("db", "False", eso.ReasonSyncError, "connection refused")
+	s.warning("db", "connection refused")
+	failures := func() string { return r.scrapeLine(t, "externalsecret_sync_calls_error") }
+	first := failures()
+	sandbox.Eventually(t, func() error {
+		if now := failures(); now == first {
+			return fmt.Errorf("not tried again yet: %s", now)
+		}
+		return nil
+	})
+	got := s.kubeRequests()
+	if got["patch externalsecrets/status"] != 1 || got["create events"] > 2 || got["patch events"] != 0 {
+		t.Errorf("a lasting failure cost %v", got)
+	}
+}
+
+// scrapeLine is the sample of a metric.
+func (r *running) scrapeLine(t testing.TB, metric string) string {
+	for line := range strings.Lines(r.scrape(t)) {
+		if strings.HasPrefix(line, metric) {
+			return line
+		}
+	}
+	return ""
+}
+
+// A store that never answers, with many mappings, holds up nobody else.
+func TestNeverLetsOneStoreBlockAnother(t *testing.T) {
+	s := ready(t)
+	release := make(chan struct{})
+	hostile := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(hostile.Close)
+	t.Cleanup(func() { close(release) })
+	s.store(func(store *eso.SecretStore) { store.Name, store.Spec.Provider.Vault.Server = "hostile", hostile.URL })
+	for i := range 30 {
+		s.mapping(fmt.Sprintf("stuck%d", i), func(es *eso.ExternalSecret) { es.Spec.SecretStoreRef.Name = "hostile" })
+	}
+	s.run(func(c *controller.Config) { c.Concurrency = 2 })
+	s.mapping("db")
+	s.holds("db", "password", "s3cr3t")
+	s.wait("db", "True", eso.ReasonSynced)
+}
+
+// Vault loses a whole mount's content: nothing is deleted, and it is said.
+func TestNeverDeletesAStoresSecretsInMasses(t *testing.T) {
+	s := ready(t)
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	for _, name := range names {
+		s.mapping(name, func(es *eso.ExternalSecret) { es.Spec.Target.DeletionPolicy = eso.DeleteDelete })
+	}
+	s.run()
+	for _, name := range names {
+		s.wait(name, "True", eso.ReasonSynced)
+	}
+	if _, err := s.sb.RootVault(t).Logical().Delete(s.mount + "/metadata/app/db"); err != nil {
+		t.Fatal(err)
+	}
+	store, err := s.clients.SecretStores(s.namespace).Get(t.Context(), "vault", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	retries := int32(1)
+	store.Spec.RetrySettings = &eso.RetrySettings{MaxRetries: &retries}
+	if _, err := s.clients.SecretStores(s.namespace).Update(t.Context(), store, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		s.wait(name, "False", eso.ReasonSyncError, eso.MessageNotDeleted, "6 of the 6 mappings", "--max-delete-percent")
+		if s.secret(name) == nil {
+			t.Errorf("secret %s was deleted", name)
+		}
+	}
+	s.warning("a", "nothing is deleted")
+}
+
+// A mount that is gone is no proof that what was in it is gone.
+func TestNeverDeletesWhenTheMountIsGone(t *testing.T) {
+	s := ready(t)
+	s.token("vault-token", s.sb.RootToken)
+	s.run()
+	s.mapping("db", func(es *eso.ExternalSecret) { es.Spec.Target.DeletionPolicy = eso.DeleteDelete })
+	s.holds("db", "password", "s3cr3t")
+	if err := s.sb.RootVault(t).Sys().Unmount(s.mount); err != nil {
+		t.Fatal(err)
+	}
+	s.edit("db", func(es *eso.ExternalSecret) { es.Annotations = map[string]string{eso.AnnotationForceSync: "1"} })
+	s.wait("db", "False", eso.ReasonSyncError, "spec.provider.vault.path")
+	if s.secret("db") == nil {
+		t.Error("the Secret was deleted")
+	}
+}
+
+// The rendered role allows what the code calls, and nothing else. What it calls is
+// what the API server saw of every test of this package that ran before; so that this
+// one stands alone too, it calls all itself.
+func TestNeverHoldsMoreRightsThanItUses(t *testing.T) {
+	s := ready(t)
+	s.token("bad", "hvs.none")
+	s.run(func(c *controller.Config) {
+		c.Namespace, c.LeaderElect, c.LeaseNamespace = "", true, "vaultsecret-system"
+	})
+	s.useEverything()
+	used := map[string]bool{}
+	lines(t, s.sb.KubernetesAuditLog(), func(r kubeRequest) {
+		if r.User.Username != account || r.ObjectRef.Resource == "" {
+			return
+		}
+		resource := r.ObjectRef.Resource
+		if r.ObjectRef.Subresource != "" {
+			resource += "/" + r.ObjectRef.Subresource
+		}
+		used[r.Verb+" "+r.ObjectRef.APIGroup+"/"+resource] = true
+		if r.Verb == "watch" { // an API server that does not stream lists is asked for them
+			used["list "+r.ObjectRef.APIGroup+"/"+resource] = true
+		}
+	})
+	// The API server asks for this right itself where it enforces owner references.
+	used["update "+eso.Group+"/externalsecrets/finalizers"] = true
+	// An event that repeats is counted on the event that is there.
+	used["patch /events"] = true
+	for _, rule := range s.rules() {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					if group == "*" || resource == "*" || verb == "*" {
+						t.Errorf("a wildcard: %v", rule)
+					}
+					if right := verb + " " + group + "/" + resource; !used[right] {
+						t.Errorf("a right that nothing uses: %s", right)
+					}
+				}
+			}
+		}
+	}
+}
+
+// useEverything makes the controller call all that it may call.
+func (s *stage) useEverything() {
+	s.Helper()
+	s.mapping("db", func(es *eso.ExternalSecret) {
+		es.Finalizers = []string{eso.FinalizerExternalSecret}
+		es.Spec.Target.Template = &eso.Template{TemplateFrom: []eso.TemplateFrom{{ConfigMap: &eso.TemplateRef{Name: "source", Items: []eso.TemplateRefItem{{Key: "k"}}}}}}
+	})
+	s.kubectl("-n", s.namespace, "create", "configmap", "source", "--from-literal=k={{ .password }}")
+	s.wait("db", "True", eso.ReasonSynced)
+	s.edit("db", func(es *eso.ExternalSecret) { es.Spec.Target.Template = nil })
+	s.holds("db", "password", "s3cr3t")
+	s.edit("db", func(es *eso.ExternalSecret) { es.Spec.Target.Name = "renamed" })
+	s.holds("renamed", "password", "s3cr3t")
+	cluster := &eso.ClusterSecretStore{
+		TypeMeta:   metav1.TypeMeta{APIVersion: eso.GroupVersion().String(), Kind: eso.KindClusterSecretStore},
+		ObjectMeta: metav1.ObjectMeta{Name: s.namespace},
+		Spec: eso.StoreSpec{Provider: eso.Provider{Vault: &eso.VaultProvider{
+			Server: s.sb.VaultAddress(0), Path: &s.mount,
+			Auth: &eso.VaultAuth{Kubernetes: &eso.KubernetesAuth{Path: "kubernetes", Role: "app", ServiceAccountRef: &eso.ServiceAccountSelector{Name: "default", Namespace: &s.namespace}}},
+		}}},
+	}
+	if _, err := s.clients.ClusterSecretStores().Create(s.Context(), cluster, metav1.CreateOptions{}); err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { s.kubectlQuiet("delete", "clustersecretstore", s.namespace) })
+	sandbox.Eventually(s, func() error {
+		got, err := s.clients.ClusterSecretStores().Get(s.Context(), s.namespace, metav1.GetOptions{})
+		if err == nil && got.Status.Ready() == nil {
+			err = fmt.Errorf("ClusterSecretStore %s has no condition yet", s.namespace)
+		}
+		return err
+	})
+	s.kubectl("-n", s.namespace, "delete", "externalsecret", "db")
+	// As a PushSecret of ESO's leaves them.
+	for _, store := range [][]string{{"-n", s.namespace, "secretstore", "vault"}, {"clustersecretstore", s.namespace}} {
+		s.kubectl(append([]string{"patch", "--type=merge", "-p", `{"metadata":{"finalizers":["` + eso.FinalizerStore + `"]}}`}, store...)...)
+		s.kubectl(append([]string{"delete"}, store...)...)
+	}
+}
+
+// rules are those of the rendered manifests that are bound to the ServiceAccount.
+func (s *stage) rules() []rbacv1.PolicyRule {
+	s.Helper()
+	root, err := sandbox.Root()
+	if err != nil {
+		s.Fatal(err)
+	}
+	var rules []rbacv1.PolicyRule
+	for doc := range strings.SplitSeq(s.kubectl("kustomize", filepath.Join(root, "manifests")), "\n---\n") {
+		var role rbacv1.ClusterRole
+		if err := yaml.Unmarshal([]byte(doc), &role); err != nil {
+			s.Fatal(err)
+		}
+		if slices.Contains([]string{"ClusterRole", "Role"}, role.Kind) && strings.HasPrefix(role.Name, "vaultsecret-controller") {
+			rules = append(rules, role.Rules...)
+		}
+	}
+	if len(rules) == 0 {
+		s.Fatal("the manifests hold no rules")
+	}
+	return rules
+}
+
+// With --namespace the manifests grant nothing cluster-wide, and it works so.
+func TestNeverNeedsTheClusterForOneNamespace(t *testing.T) {
+	s := ready(t)
+	root, err := sandbox.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered := s.kubectl("kustomize", filepath.Join(root, "manifests", "namespaced"))
+	if strings.Contains(rendered, "kind: ClusterRole") {
+		t.Error("the namespaced manifests hold a ClusterRole")
+	}
+	rendered = strings.NewReplacer("namespace: apps", "namespace: "+s.namespace).Replace(rendered)
+	apply := exec.CommandContext(t.Context(), s.sb.Binary("kubectl"), "--kubeconfig="+s.sb.Kubeconfig(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(rendered)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	kubeconfig, err := s.sb.ServiceAccountKubeconfig(t.Context(), s.namespace, "vaultsecret-controller")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.run(func(c *controller.Config) { c.Kubeconfig = kubeconfig })
+	s.mapping("db")
+	s.holds("db", "password", "s3cr3t")
+	s.wait("db", "True", eso.ReasonSynced)
+}
+
+// Of two controllers one syncs; when it ends, the other takes over at once.
+func TestNeverTwoLeaders(t *testing.T) {
+	s := ready(t)
+	elect := func(c *controller.Config) { c.LeaderElect, c.LeaseNamespace = true, s.namespace }
+	role := `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"lease","namespace":"` + s.namespace + `"},
+		"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"admin"},
+		"subjects":[{"kind":"ServiceAccount","name":"vaultsecret-controller","namespace":"vaultsecret-system"}]}`
+	apply := exec.CommandContext(t.Context(), s.sb.Binary("kubectl"), "--kubeconfig="+s.sb.Kubeconfig(), "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(role)
+	if out, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.kubectl("-n", s.namespace, "create", "role", "lease", "--verb=get,create,update", "--resource=leases.coordination.k8s.io")
+	s.kubectl("-n", s.namespace, "create", "rolebinding", "lease2", "--role=lease", "--serviceaccount=vaultsecret-system:vaultsecret-controller")
+	first := s.run(elect)
+	s.mapping("db")
+	s.holds("db", "password", "s3cr3t")
+	second := s.run(elect)
+	sandbox.Eventually(t, func() error {
+		if !strings.Contains(second.log.String(), "waiting for the Lease") {
+			return fmt.Errorf("the second has not started")
+		}
+		return nil
+	})
+	if leads(t, second) || !leads(t, first) {
+		t.Error("not exactly the first leads")
+	}
+	if err := first.stop(); err != nil {
+		t.Error(err)
+	}
+	ended := time.Now()
+	sandbox.Eventually(t, func() error {
+		if !leads(t, second) {
+			return fmt.Errorf("the second does not lead yet")
+		}
+		return nil
+	})
+	t.Logf("took over %s after the end of the first", time.Since(ended).Round(time.Millisecond))
+	s.mapping("later")
+	s.holds("later", "password", "s3cr3t")
+}
+
+func leads(t testing.TB, r *running) bool {
+	return strings.TrimSpace(r.scrapeLine(t, "vaultsecret_leader")) == "vaultsecret_leader 1"
+}
+
+// A taken port, a kubeconfig that is not there: said clearly, and no hanging.
+func TestCannotRun(t *testing.T) {
+	s := newStage(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for want, change := range map[string]func(*controller.Config){
+		"--metrics-bind-address": func(c *controller.Config) { c.MetricsAddress = taken.Addr().String() },
+		"reaching Kubernetes":    func(c *controller.Config) { c.Kubeconfig = "/does/not/exist" },
+		"--log-level":            func(c *controller.Config) { c.LogLevel = "loud" },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if err := controller.Run(ctx, s.config(change), new(buffer)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+		cancel()
+	}
+}
