@@ -90,46 +90,22 @@ func replaced(err error) bool {
 // RemoveFinalizers takes away what ESO put on an ExternalSecret that is being
 // deleted, and leaves others' finalizers. On any other object it does nothing.
 func (s Status) RemoveFinalizers(ctx context.Context, es *eso.ExternalSecret) error {
-	patch, err := finalizersPatch(&es.ObjectMeta)
-	if patch == nil {
-		return err
-	}
-	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager})
-	return released(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
-}
-
-// RemoveStoreFinalizers is RemoveFinalizers for a store.
-func (s Status) RemoveStoreFinalizers(ctx context.Context, store eso.Store) error {
-	patch, err := finalizersPatch(store.Meta)
-	if patch == nil {
-		return err
-	}
-	options := metav1.PatchOptions{FieldManager: Manager}
-	if store.Cluster() {
-		_, err = s.Clients.ClusterSecretStores().Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options)
-	} else {
-		_, err = s.Clients.SecretStores(store.Meta.Namespace).Patch(ctx, store.Meta.Name, types.MergePatchType, patch, options)
-	}
-	return released(err, store.String())
-}
-
-// finalizersPatch is nil when there is nothing to take away. It names the
-// resourceVersion: a finalizer that somebody adds meanwhile is not lost.
-func finalizersPatch(meta *metav1.ObjectMeta) ([]byte, error) {
-	rest := slices.DeleteFunc(slices.Clone(meta.Finalizers), func(f string) bool {
+	rest := slices.DeleteFunc(slices.Clone(es.Finalizers), func(f string) bool {
 		return f == eso.FinalizerExternalSecret || f == eso.FinalizerStore
 	})
-	if meta.DeletionTimestamp == nil || len(rest) == len(meta.Finalizers) {
-		return nil, nil
+	if es.DeletionTimestamp == nil || len(rest) == len(es.Finalizers) {
+		return nil
 	}
-	return json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": meta.UID, "resourceVersion": meta.ResourceVersion, "finalizers": rest,
+	// With the resourceVersion a finalizer that somebody adds meanwhile is not lost.
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": es.UID, "resourceVersion": es.ResourceVersion, "finalizers": rest,
 	}})
-}
-
-func released(err error, what string) error {
+	if err != nil {
+		return fmt.Errorf("encoding finalizers: %w", err)
+	}
+	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager})
 	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
-	return told("removing ESO's finalizer from "+what, err, nil)
+	return told("removing ESO's finalizer from ExternalSecret "+es.Namespace+"/"+es.Name, err, nil)
 }
