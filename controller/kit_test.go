@@ -37,6 +37,8 @@ type stage struct {
 	clients   *kube.Clients
 	namespace string
 	mount     string
+	// passwords of the take-over's Secrets, as ESO left them.
+	passwords map[string]string
 }
 
 func newStage(t testing.TB) *stage {

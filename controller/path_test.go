@@ -93,47 +93,58 @@ func TestWalkthrough(t *testing.T) {
 	}
 }
 
-// TestTakeOver starts on a cluster as ESO 2.9.0 left it: no Secret is written, and no
-// status that says synced.
+// TestTakeOver starts on a cluster as ESO 2.9.0 left it: no Secret is written, neither
+// at the start nor when each is compared with what Vault holds. ESO had not refreshed
+// all of them when the password changed, so the comparison is made for both values.
 func TestTakeOver(t *testing.T) {
-	s := walkthrough(t)
-	vault := s.sb.RootVault(t)
-	if _, err := vault.Logical().Write("secret/data/app/db", map[string]any{"data": map[string]any{"user": "app", "password": "changed", "tls.crt": "x"}}); err != nil {
-		t.Fatal(err)
-	}
-	secrets := recreate(s)
-	versions := map[string]string{}
-	for _, name := range secrets {
-		versions[name] = s.secret(name).ResourceVersion
-	}
-	before := s.kubeRequests()
-	s.run(func(c *controller.Config) { c.Namespace = "" })
-	s.wait("missing", "False", eso.ReasonSyncError, "does not exist")
-	// Ask for every mapping, so that each Secret is compared with what Vault holds.
-	r := s.kubeRequests()
-	s.kubectl("patch", "clustersecretstore", "vault", "--type=merge", "-p", `{"spec":{"retrySettings":{"maxRetries":1}}}`)
-	sandbox.Eventually(t, func() error {
-		if got := s.kubeRequests()["get secrets"] - r["get secrets"]; got < len(secrets) {
-			return fmt.Errorf("%d of %d Secrets were looked at", got, len(secrets))
-		}
-		return nil
-	})
-	after := s.kubeRequests()
-	for _, verb := range []string{"create secrets", "update secrets", "patch secrets", "delete secrets"} {
-		if after[verb] != before[verb] {
-			t.Errorf("%s: %d", verb, after[verb]-before[verb])
-		}
-	}
-	for name, version := range versions {
-		if s.secret(name).ResourceVersion != version {
-			t.Errorf("secret %s was written", name)
-		}
+	for _, password := range []string{"changed", "s3cr3t"} {
+		t.Run(password, func(t *testing.T) {
+			s := walkthrough(t)
+			if _, err := s.sb.RootVault(t).Logical().Write("secret/data/app/db", map[string]any{"data": map[string]any{"user": "app", "password": password, "tls.crt": "x"}}); err != nil {
+				t.Fatal(err)
+			}
+			secrets, refreshed := recreate(s)
+			versions, before := map[string]string{}, s.kubeRequests()
+			for _, name := range secrets {
+				versions[name] = s.secret(name).ResourceVersion
+			}
+			r := s.run(func(c *controller.Config) { c.Namespace = "" })
+			s.wait("missing", "False", eso.ReasonSyncError, "does not exist")
+			after := s.kubeRequests()
+			for _, verb := range []string{"create secrets", "update secrets", "patch secrets", "delete secrets"} {
+				if after[verb] != before[verb] {
+					t.Errorf("at the start: %d times %s", after[verb]-before[verb], verb)
+				}
+			}
+			s.kubectl("patch", "clustersecretstore", "vault", "--type=merge", "-p", `{"spec":{"retrySettings":{"maxRetries":1}}}`)
+			sandbox.Eventually(t, func() error {
+				if got := strings.Count(r.log.String(), "msg=synced"); got < refreshed {
+					return fmt.Errorf("%d of %d mappings were compared with Vault", got, refreshed)
+				}
+				return nil
+			})
+			compared := 0
+			for name, version := range versions {
+				secret := s.secret(name)
+				if held, ok := secret.Data["password"]; ok && string(held) != password {
+					t.Errorf("secret %s was not refreshed", name)
+				} else if s.passwords[name] == password || !ok {
+					compared++
+					if secret.ResourceVersion != version {
+						t.Errorf("secret %s was written though it held what Vault holds", name)
+					}
+				}
+			}
+			if compared == 0 {
+				t.Errorf("no Secret held %s", password)
+			}
+		})
 	}
 }
 
 // recreate makes the objects of the fixture anew, with the new UIDs in their owner
-// references, and returns the names of the Secrets.
-func recreate(s *stage) []string {
+// references, and returns the names of the Secrets, and how many mappings refresh.
+func recreate(s *stage) (names []string, refreshed int) {
 	s.Helper()
 	load := func(file string, into any) {
 		raw, err := os.ReadFile(filepath.Join("testdata", "eso-2.9.0", file))
@@ -169,6 +180,9 @@ func recreate(s *stage) []string {
 		}
 		s.Cleanup(func() { s.kubectlQuiet("-n", es.Namespace, "delete", "externalsecret", es.Name, "--wait=false") })
 		uids[old] = created.UID
+		if interval, _ := es.RefreshInterval(); status.Ready().Status == "True" && es.RefreshPolicy() == eso.RefreshPeriodic && interval > 0 {
+			refreshed++
+		}
 		created.Status = status
 		created.Status.RefreshTime = metav1.Now()
 		if created.Generation != 1 {
@@ -180,28 +194,49 @@ func recreate(s *stage) []string {
 	}
 	var secrets corev1.SecretList
 	load("secrets.json", &secrets)
-	var names []string
+	s.passwords = map[string]string{}
 	for _, secret := range secrets.Items {
 		if secret.Labels[eso.LabelManaged] != "true" {
 			continue
 		}
-		manager := ""
-		for _, f := range secret.ManagedFields {
-			if strings.HasPrefix(f.Manager, "externalsecrets.") {
-				manager = f.Manager
-			}
-		}
-		secret.ResourceVersion, secret.UID, secret.ManagedFields = "", "", nil
 		for i, owner := range secret.OwnerReferences {
 			secret.OwnerReferences[i].UID = uids[owner.UID]
 		}
-		s.kubectlQuiet("-n", secret.Namespace, "delete", "secret", secret.Name)
-		if _, err := s.clients.Core.CoreV1().Secrets(secret.Namespace).Create(s.Context(), &secret, metav1.CreateOptions{FieldManager: manager}); err != nil {
-			s.Fatal(err)
-		}
+		s.recreateSecret(secret)
+		s.passwords[secret.Name] = string(secret.Data["password"])
 		names = append(names, secret.Name)
 	}
-	return names
+	return names, refreshed
+}
+
+// recreateSecret makes a Secret in two steps where two wrote it, so that each field has
+// its manager again.
+func (s *stage) recreateSecret(secret corev1.Secret) {
+	s.Helper()
+	manager, own := "", ""
+	for _, f := range secret.ManagedFields {
+		if strings.HasPrefix(f.Manager, "externalsecrets.") {
+			manager, own = f.Manager, string(f.FieldsV1.Raw)
+		}
+	}
+	secret.ResourceVersion, secret.UID, secret.ManagedFields = "", "", nil
+	foreign := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name}, Type: secret.Type, Data: map[string][]byte{}}
+	for key, value := range secret.Data {
+		if !strings.Contains(own, `"f:`+key+`"`) {
+			foreign.Data[key] = value
+		}
+	}
+	client := s.clients.Core.CoreV1().Secrets(secret.Namespace)
+	s.kubectlQuiet("-n", secret.Namespace, "delete", "secret", secret.Name)
+	var err error
+	if len(foreign.Data) == 0 {
+		_, err = client.Create(s.Context(), &secret, metav1.CreateOptions{FieldManager: manager})
+	} else if _, err = client.Create(s.Context(), &foreign, metav1.CreateOptions{FieldManager: "kubectl-create"}); err == nil {
+		_, err = client.Update(s.Context(), &secret, metav1.UpdateOptions{FieldManager: manager})
+	}
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 func (s *stage) kubectlQuiet(args ...string) {
