@@ -53,6 +53,9 @@ func (e *engine) compile(text, left, right string, public bool) (*program, error
 	if len(text) > largestTemplate {
 		return nil, faultf("", "could not parse template: it is larger than 1 MiB")
 	}
+	if strings.Count(text, left) > mostActions {
+		return nil, faultf("", "could not parse template: it has more than %d actions", mostActions)
+	}
 	if err := e.budget.spend(len(text)); err != nil {
 		return nil, err
 	}
@@ -77,8 +80,12 @@ func (e *engine) compile(text, left, right string, public bool) (*program, error
 	return p, nil
 }
 
-// largestTemplate bounds the text of a template, and by it the depth of the parser.
-const largestTemplate = 1 << 20
+// The size and the number of actions of one template are bounded, and by them how
+// deep the parser can get.
+const (
+	largestTemplate = 1 << 20
+	mostActions     = 20_000
+)
 
 // templateName stands for every template in text/template's own messages, which
 // explain takes apart.

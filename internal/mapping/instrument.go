@@ -149,8 +149,7 @@ func (i *instrument) commandArgs(cmd *parse.CommandNode) (charge string) {
 		wrapped := i.command(charge, arg.Position())
 		wrapped.Args = append(wrapped.Args, arg)
 		cmd.Args[index+1] = &parse.PipeNode{
-			NodeType: parse.NodePipe, Pos: arg.Position(), Line: i.line(arg),
-			Cmds: []*parse.CommandNode{wrapped},
+			NodeType: parse.NodePipe, Pos: arg.Position(), Cmds: []*parse.CommandNode{wrapped},
 		}
 	}
 	return charge

@@ -45,10 +45,22 @@ func (d documents) read(payload kv.Payload, key, property string) ([]byte, error
 	if !affordable(property, doc) {
 		return nil, faultf("property", "the path %s may build more than a secret can hold; use fewer modifiers (@…) and multipaths ({…}, […])", name(property))
 	}
-	if result := gjson.Get(doc, property); result.Exists() {
-		return []byte(result.String()), nil
+	if value, ok := lookup(doc, property); ok {
+		return value, nil
 	}
 	return nil, faultf("property", "cannot find secret data for key: %s in %s%s", name(property), name(key), hint(property, payload.Keys()))
+}
+
+// lookup runs a gjson path. A path is foreign input to a parser that does not check
+// it first: should it panic, nothing was found.
+func lookup(doc, path string) (value []byte, ok bool) {
+	defer func() {
+		if recover() != nil {
+			value, ok = nil, false
+		}
+	}()
+	result := gjson.Get(doc, path)
+	return []byte(result.String()), result.Exists()
 }
 
 // object is the JSON object that a property is, or holds as a string; the secret's
