@@ -152,12 +152,15 @@ func (u *Unseal) compare(server string, now vault.SealStatus) error {
 func (u *Unseal) catchUp(ctx context.Context, sealed []Server) error {
 	for _, s := range sealed {
 		for u.given[s.Name] < len(u.shares) {
-			opened, _, err := u.give(ctx, s, u.shares[u.given[s.Name]])
+			opened, taken, err := u.give(ctx, s, u.shares[u.given[s.Name]])
 			if err != nil {
 				return err
 			}
 			if opened {
 				break
+			}
+			if !taken { // it has this one from somebody else
+				u.given[s.Name]++
 			}
 		}
 	}
