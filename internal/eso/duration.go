@@ -26,6 +26,9 @@ func DurationText(text string) *Duration { return &Duration{text: text} }
 // String is the text as written.
 func (d Duration) String() string { return d.text }
 
+// Equal reports whether both are written alike; go-cmp uses it.
+func (d Duration) Equal(other Duration) bool { return d == other }
+
 // Parse returns the duration. A bare JSON number (a store's refreshInterval)
 // counts seconds, as in ESO.
 func (d Duration) Parse() (time.Duration, error) {

@@ -3,7 +3,6 @@ package eso
 import (
 	"crypto/sha3"
 	"encoding/hex"
-	"hash"
 	"maps"
 	"slices"
 	"strconv"
@@ -16,44 +15,33 @@ import (
 // what makes a take-over silent.
 
 // DataHash is the value of AnnotationDataHash for a Secret's data. The bytes go
-// straight into the hash and are never printed.
+// straight into the hash: nothing is printed, and no second copy of the data is held.
 func DataHash(data map[string][]byte) string {
-	h := sha3.New224()
-	write(h, "map[")
-	var number []byte
+	d := newDigest()
+	d.text("map[")
 	for i, key := range slices.Sorted(maps.Keys(data)) {
 		if i > 0 {
-			write(h, " ")
+			d.text(" ")
 		}
-		write(h, key+":[")
-		number = number[:0]
-		for j, b := range data[key] {
-			if j > 0 {
-				number = append(number, ' ')
-			}
-			number = strconv.AppendUint(number, uint64(b), 10)
-			if len(number) > 4096 {
-				_, _ = h.Write(number)
-				number = number[:0]
-			}
-		}
-		_, _ = h.Write(number)
-		write(h, "]")
+		d.text(key)
+		d.text(":[")
+		d.bytes(data[key])
+		d.text("]")
 	}
-	write(h, "]")
-	return hex.EncodeToString(h.Sum(nil))
+	d.text("]")
+	return d.sum()
 }
 
 // SyncedResourceVersion is what status.syncedResourceVersion holds after a sync of
 // the object as it is now: its generation and a hash of all labels and annotations.
 func SyncedResourceVersion(meta *metav1.ObjectMeta) string {
-	h := sha3.New224()
-	write(h, "{annotations:")
-	writeMap(h, meta.Annotations)
-	write(h, " labels:")
-	writeMap(h, meta.Labels)
-	write(h, "}")
-	return strconv.FormatInt(meta.Generation, 10) + "-" + hex.EncodeToString(h.Sum(nil))
+	d := newDigest()
+	d.text("{annotations:")
+	d.texts(meta.Annotations)
+	d.text(" labels:")
+	d.texts(meta.Labels)
+	d.text("}")
+	return strconv.FormatInt(meta.Generation, 10) + "-" + d.sum()
 }
 
 // CreatedBy is the value of LabelCreatedBy for the Secrets of an ExternalSecret.
@@ -71,20 +59,64 @@ func FieldManager(name string) string {
 }
 
 func hashText(text string) string {
-	h := sha3.New224()
-	write(h, text)
-	return hex.EncodeToString(h.Sum(nil))
+	d := newDigest()
+	d.text(text)
+	return d.sum()
 }
 
-func writeMap(h hash.Hash, m map[string]string) {
-	write(h, "map[")
+// digest hashes what it is told, in pieces, through one buffer.
+type digest struct {
+	hash   *sha3.SHA3
+	buffer []byte
+}
+
+func newDigest() digest { return digest{hash: sha3.New224(), buffer: make([]byte, 0, 2048)} }
+
+// text takes a string as %v prints it.
+func (d *digest) text(s string) {
+	for len(s) > 0 {
+		n := min(len(s), d.room(1))
+		d.buffer = append(d.buffer, s[:n]...)
+		s = s[n:]
+	}
+}
+
+// bytes takes a slice as %v prints it between its brackets: decimal, spaced.
+func (d *digest) bytes(data []byte) {
+	for i, b := range data {
+		d.room(4)
+		if i > 0 {
+			d.buffer = append(d.buffer, ' ')
+		}
+		d.buffer = strconv.AppendUint(d.buffer, uint64(b), 10)
+	}
+}
+
+// texts takes a map as %v prints it: sorted by key.
+func (d *digest) texts(m map[string]string) {
+	d.text("map[")
 	for i, key := range slices.Sorted(maps.Keys(m)) {
 		if i > 0 {
-			write(h, " ")
+			d.text(" ")
 		}
-		write(h, key+":"+m[key])
+		d.text(key)
+		d.text(":")
+		d.text(m[key])
 	}
-	write(h, "]")
+	d.text("]")
 }
 
-func write(h hash.Hash, text string) { _, _ = h.Write([]byte(text)) }
+// room empties the buffer when fewer than n bytes are free, and says how many are.
+func (d *digest) room(n int) int {
+	if cap(d.buffer)-len(d.buffer) < n {
+		_, _ = d.hash.Write(d.buffer)
+		d.buffer = d.buffer[:0]
+	}
+	return cap(d.buffer) - len(d.buffer)
+}
+
+func (d *digest) sum() string {
+	_, _ = d.hash.Write(d.buffer)
+	var sum [28]byte
+	return hex.EncodeToString(d.hash.Sum(sum[:0]))
+}

@@ -17,7 +17,7 @@ type SecretStore struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec   StoreSpec   `json:"spec,omitempty"`
-	Status StoreStatus `json:"status,omitempty"`
+	Status StoreStatus `json:"status,omitzero"`
 }
 
 // SecretStoreList is a list of SecretStores.
@@ -45,7 +45,7 @@ type ClusterSecretStore struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec   StoreSpec   `json:"spec,omitempty"`
-	Status StoreStatus `json:"status,omitempty"`
+	Status StoreStatus `json:"status,omitzero"`
 }
 
 // ClusterSecretStoreList is a list of ClusterSecretStores.

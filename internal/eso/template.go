@@ -7,7 +7,7 @@ type Template struct {
 	// +kubebuilder:default=v2
 	// +kubebuilder:validation:Enum=v2
 	EngineVersion string           `json:"engineVersion,omitempty"`
-	Metadata      TemplateMetadata `json:"metadata,omitempty"`
+	Metadata      TemplateMetadata `json:"metadata,omitzero"`
 	// Replace: only what is rendered; Merge: beside the keys that were read.
 	// +kubebuilder:default=Replace
 	// +kubebuilder:validation:Enum=Replace;Merge

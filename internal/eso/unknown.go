@@ -1,10 +1,10 @@
 package eso
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,16 +14,22 @@ import (
 // server dropped because the schema does not know them, e.g.
 // "spec.target.creationPolcy". They are read from kubectl's last-applied
 // annotation; without it nothing is known and the list is empty. Names only: the
-// values are never returned.
+// values are never returned, and a name that is none is quoted and cut.
 func UnknownFields(meta *metav1.ObjectMeta, kind string) []string {
 	raw, ok := meta.Annotations[AnnotationLastApplied]
 	if !ok {
 		return nil
 	}
 	var applied struct {
-		Spec map[string]any `json:"spec"`
+		APIVersion string         `json:"apiVersion"`
+		Spec       map[string]any `json:"spec"`
 	}
-	if err := json.NewDecoder(bytes.NewReader([]byte(raw))).Decode(&applied); err != nil {
+	if err := json.Unmarshal([]byte(raw), &applied); err != nil {
+		return nil
+	}
+	switch applied.APIVersion {
+	case "", Group + "/" + Version, Group + "/v1beta1":
+	default: // v1alpha1, which ESO dropped in 0.16, had other fields
 		return nil
 	}
 	spec := reflect.TypeFor[StoreSpec]()
@@ -44,7 +50,7 @@ func collectUnknown(unknown *[]string, path string, value any, t reflect.Type) {
 	case map[string]any:
 		if t.Kind() == reflect.Map {
 			for key, inner := range v {
-				collectUnknown(unknown, path+"."+key, inner, t.Elem())
+				collectUnknown(unknown, path+"."+printable(key), inner, t.Elem())
 			}
 			return
 		}
@@ -59,7 +65,7 @@ func collectUnknown(unknown *[]string, path string, value any, t reflect.Type) {
 				collectUnknown(unknown, path+"."+key, inner, field)
 			case t == reflect.TypeFor[Provider](), isForeign(t):
 			default:
-				*unknown = append(*unknown, path+"."+key)
+				*unknown = append(*unknown, path+"."+printable(key))
 			}
 		}
 	case []any:
@@ -69,6 +75,19 @@ func collectUnknown(unknown *[]string, path string, value any, t reflect.Type) {
 			}
 		}
 	}
+}
+
+// printable is a field's name as it may be shown: foreign text may hold anything.
+func printable(name string) string {
+	const most = 63
+	plain := strings.Trim(name, "-./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") == ""
+	switch {
+	case len(name) > most:
+		return strconv.QuoteToASCII(name[:most]) + "…"
+	case !plain || name == "":
+		return strconv.QuoteToASCII(name)
+	}
+	return name
 }
 
 // isForeign reports whether a struct is Kubernetes' own, whose schema we do not

@@ -1,6 +1,7 @@
 package eso
 
 import (
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,11 +51,21 @@ func validateRefresh(es *ExternalSecret, spec *field.Path) field.ErrorList {
 		if _, err := window.Duration.Parse(); err != nil {
 			errs = append(errs, field.Invalid(path.Child("duration"), window.Duration.String(), err.Error()))
 		}
-		if _, err := cron.ParseStandard(window.Schedule); err != nil {
+		if err := checkSchedule(window.Schedule); err != nil {
 			errs = append(errs, field.Invalid(path.Child("schedule"), window.Schedule, err.Error()))
 		}
 	}
 	return errs
+}
+
+// checkSchedule takes what ESO takes: five fields or a descriptor, in UTC. The
+// parser's own prefix for other zones is none of them, and alone makes it panic.
+func checkSchedule(schedule string) error {
+	if strings.HasPrefix(schedule, "TZ=") || strings.HasPrefix(schedule, "CRON_TZ=") {
+		return errors.New("windows are in UTC; write the five fields without a time zone")
+	}
+	_, err := cron.ParseStandard(schedule)
+	return err
 }
 
 func validateTarget(es *ExternalSecret, target *field.Path) field.ErrorList {
@@ -96,66 +107,6 @@ func validateTemplate(t *Template, path *field.Path) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-func validateEntries(es *ExternalSecret, spec *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if len(es.Spec.Data) == 0 && len(es.Spec.DataFrom) == 0 {
-		errs = append(errs, field.Required(spec, "either data or dataFrom should be specified"))
-	}
-	var seen []string
-	for i, data := range es.Spec.Data {
-		path := spec.Child("data").Index(i)
-		if es.DeletionPolicy() == DeleteRetain && slices.Contains(seen, data.SecretKey) {
-			errs = append(errs, field.Invalid(path.Child("secretKey"), data.SecretKey, "duplicate secretKey found: "+data.SecretKey))
-		}
-		seen = append(seen, data.SecretKey)
-		errs = append(errs, validateKey(data.RemoteRef.Key, path.Child("remoteRef", "key"))...)
-		errs = append(errs, validateSource(data.SourceRef, es.DataStore(i), path)...)
-	}
-	for i := range es.Spec.DataFrom {
-		errs = append(errs, validateDataFrom(es, i, spec.Child("dataFrom").Index(i))...)
-	}
-	return errs
-}
-
-func validateDataFrom(es *ExternalSecret, i int, path *field.Path) field.ErrorList {
-	from := es.Spec.DataFrom[i]
-	var errs field.ErrorList
-	switch {
-	case from.Extract != nil && from.Find != nil:
-		errs = append(errs, field.Invalid(path, "", "extract, find, or generatorRef cannot be set at the same time"))
-	case from.Extract != nil:
-		errs = append(errs, validateKey(from.Extract.Key, path.Child("extract", "key"))...)
-	case from.Find != nil:
-		errs = append(errs, validateKey(from.Find.Path, path.Child("find", "path"))...)
-		if from.Find.Name != nil {
-			errs = append(errs, validateRegexp(from.Find.Name.RegExp, path.Child("find", "name", "regexp"))...)
-		}
-	default:
-		errs = append(errs, field.Required(path, "either extract, find, or sourceRef must be set to dataFrom; a store alone yields nothing"))
-	}
-	for j, rewrite := range from.Rewrite {
-		if rewrite.RegExp != nil {
-			errs = append(errs, validateRegexp(rewrite.RegExp.Source, path.Child("rewrite").Index(j).Child("regexp", "source"))...)
-		}
-	}
-	return append(errs, validateSource(from.SourceRef, es.DataFromStore(i), path)...)
-}
-
-func validateSource(source *SourceRef, store StoreRef, path *field.Path) field.ErrorList {
-	if source != nil && source.GeneratorRef != nil {
-		return field.ErrorList{field.Forbidden(path.Child("sourceRef", "generatorRef"),
-			"generators are not supported; leave this ExternalSecret to External Secrets Operator, or read a path of Vault")}
-	}
-	if source != nil && source.StoreRef == nil {
-		return field.ErrorList{field.Required(path.Child("sourceRef"),
-			"generatorRef or storeRef must be set when using sourceRef in dataFrom")}
-	}
-	if store.Name == "" {
-		return field.ErrorList{field.Required(field.NewPath("spec", "secretStoreRef", "name"), "no store is named, neither here nor by "+path.String()+".sourceRef.storeRef")}
-	}
-	return nil
 }
 
 func validateKey(key string, path *field.Path) field.ErrorList {
