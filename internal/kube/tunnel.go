@@ -14,9 +14,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // When a Tunnel forwards.
@@ -110,7 +110,7 @@ func inCluster(host string) (clusterName, bool) {
 func (c *Clients) DialPod(ctx context.Context, namespace, pod string, port int32) (net.Conn, error) {
 	what := fmt.Sprintf("port-forward to pod %s/%s:%d", namespace, pod, port)
 	url := c.Core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
-	websocket, err := portforward.NewSPDYOverWebsocketDialer(url, c.Config)
+	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, c.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -118,7 +118,7 @@ func (c *Clients) DialPod(ctx context.Context, namespace, pod string, port int32
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	fallback := portforward.NewFallbackDialer(websocket, spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), func(err error) bool {
+	fallback := portforward.NewFallbackDialerForStreaming(websocket, spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url), func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	})
 	type dialed struct {

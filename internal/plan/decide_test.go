@@ -164,7 +164,7 @@ func TestMergeRemovesOnlyItsOwnKeys(t *testing.T) {
 	s := secret("", "foreign", "dropped", "kept")
 	s.ManagedFields = []metav1.ManagedFieldsEntry{{
 		Manager: eso.FieldManager("app"), Operation: metav1.ManagedFieldsOperationUpdate,
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:dropped":{},"f:kept":{}}}`)},
+		FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:dropped":{},"f:kept":{}}}`),
 	}}
 	change := plan.Decide(externalSecret(eso.CreateMerge, ""), want("kept"), s)
 	if got := strings.Join(change.Removed, " "); got != "dropped" {

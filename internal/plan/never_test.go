@@ -139,7 +139,7 @@ func FuzzDecideWithManagedFields(f *testing.F) {
 	f.Fuzz(func(t *testing.T, fields string, policy uint8) {
 		es := externalSecret(policies[int(policy)%len(policies)], "")
 		current := secret("", "a", "gone", "foreign")
-		current.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: eso.FieldManager("app"), FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}}
+		current.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: eso.FieldManager("app"), FieldsV1: metav1.NewFieldsV1(fields)}}
 		change := plan.Decide(es, want("a"), current)
 		if change.Secret == nil {
 			return

@@ -159,7 +159,7 @@ func ownFields(secret *corev1.Secret, manager string) owned {
 				Annotations map[string]json.RawMessage `json:"f:annotations"`
 			} `json:"f:metadata"`
 		}
-		if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		o.data = append(o.data, names(fields.Data)...)
