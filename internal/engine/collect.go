@@ -86,7 +86,7 @@ const metadataFetch = "Fetch"
 func read(ctx context.Context, reader kv.Reader, ref kv.Ref) (mapping.Fetched, error) {
 	payload, err := reader.Read(ctx, ref)
 	if kv.KindOf(err) == kv.Absent {
-		return mapping.Fetched{Absent: true}, nil
+		return mapping.Fetched{Absent: true, Proof: err.Error()}, nil
 	}
 	return mapping.Fetched{Payload: payload}, err
 }
@@ -110,7 +110,7 @@ func find(ctx context.Context, reader kv.Reader, spec *eso.Find) (mapping.Fetche
 	}
 	names, err := reader.List(ctx, spec.Path)
 	if kv.KindOf(err) == kv.Absent {
-		return mapping.FetchedSet{Absent: true}, nil
+		return mapping.FetchedSet{Absent: true, Proof: err.Error()}, nil
 	}
 	if err != nil {
 		return mapping.FetchedSet{}, err

@@ -127,7 +127,7 @@ func (c *computation) data(i int, data eso.Data) (value []byte, found bool, err 
 	}
 	ref, read := data.RemoteRef, c.in.Data[i]
 	if read.Absent {
-		return nil, false, c.absent(fmt.Sprintf("spec.data[%d]", i), ref.Key, ref.MetadataPolicy)
+		return nil, false, c.absent(fmt.Sprintf("spec.data[%d]", i), ref.Key, ref.MetadataPolicy, read.Proof)
 	}
 	c.use(read.Payload)
 	value, err = c.docs.read(read.Payload, ref.Key, ref.Property)
@@ -142,12 +142,15 @@ func (c *computation) data(i int, data eso.Data) (value []byte, found bool, err 
 
 // absent is what a proven absence means: an error under deletionPolicy Retain and for
 // metadata, else the entry is passed over.
-func (c *computation) absent(field, key, metadataPolicy string) error {
+func (c *computation) absent(field, key, metadataPolicy, proof string) error {
 	if metadataPolicy == eso.MetadataFetch {
 		return faultf("", "secret not found")
 	}
 	if c.es.DeletionPolicy() == eso.DeleteRetain {
-		return faultf("", "Secret does not exist")
+		if proof == "" {
+			proof = "Secret does not exist"
+		}
+		return faultf("", "%s; write it to Vault, or correct the key in %s", proof, field)
 	}
 	c.desired.Skipped = append(c.desired.Skipped, Skip{Field: field, Key: key})
 	return nil

@@ -238,10 +238,10 @@ func TestAbsence(t *testing.T) {
 dataFrom: [{extract: {key: gone}}, {extract: {key: app}}]
 data: [{secretKey: k, remoteRef: {key: gone2}}]`
 	app := map[string]string{"app": `{"a":"1"}`}
-	world{spec: gone}.fails(t, "spec.data[0]", "error processing spec.data[0] (key: gone), err: Secret does not exist")
-	world{spec: `dataFrom: [{extract: {key: gone}}]`}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].extract, err: Secret does not exist")
-	world{spec: `dataFrom: [{find: {path: gone}}]`}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].find, err: Secret does not exist")
-	world{spec: strings.Replace(partly, "%", "Retain", 1), vault: app}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].extract, err: Secret does not exist")
+	world{spec: gone}.fails(t, "spec.data[0]", "error processing spec.data[0] (key: gone), err: Secret does not exist; write it to Vault, or correct the key in spec.data[0]")
+	world{spec: `dataFrom: [{extract: {key: gone}}]`}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].extract, err: Secret does not exist; write it to Vault, or correct the key in spec.dataFrom[0]")
+	world{spec: `dataFrom: [{find: {path: gone}}]`}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].find, err: Secret does not exist; write it to Vault, or correct the key in spec.dataFrom[0]")
+	world{spec: strings.Replace(partly, "%", "Retain", 1), vault: app}.fails(t, "spec.dataFrom[0]", "error processing spec.dataFrom[0].extract, err: Secret does not exist; write it to Vault, or correct the key in spec.dataFrom[0]")
 	for _, policy := range []string{"Delete", "Merge"} {
 		d, err := world{spec: strings.Replace(partly, "%", policy, 1), vault: app}.compute(t)
 		if err != nil {

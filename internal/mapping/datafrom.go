@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"fmt"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -33,7 +34,7 @@ func (c *computation) dataFrom(i int, from eso.DataFrom) (out values, member, ke
 func (c *computation) extract(i int, from eso.DataFrom) (values, error) {
 	ref, read := from.Extract, c.in.DataFrom[i].One
 	if read.Absent || c.in.DataFrom[i].Absent {
-		return nil, c.absent(fmt.Sprintf("spec.dataFrom[%d]", i), ref.Key, ref.MetadataPolicy)
+		return nil, c.absent(fmt.Sprintf("spec.dataFrom[%d]", i), ref.Key, ref.MetadataPolicy, cmp.Or(read.Proof, c.in.DataFrom[i].Proof))
 	}
 	c.use(read.Payload)
 	object, err := c.docs.object(read.Payload, ref.Key, ref.Property)
@@ -55,7 +56,7 @@ func (c *computation) extract(i int, from eso.DataFrom) (values, error) {
 func (c *computation) find(i int, from eso.DataFrom) (values, error) {
 	set := c.in.DataFrom[i]
 	if set.Absent {
-		return nil, c.absent(fmt.Sprintf("spec.dataFrom[%d]", i), from.Find.Path, "")
+		return nil, c.absent(fmt.Sprintf("spec.dataFrom[%d]", i), from.Find.Path, "", set.Proof)
 	}
 	if len(set.Hits) > c.limits.MaxKeys {
 		return nil, faultf("find", "%d secrets are selected, more than the limit of %d; narrow find.path or find.name.regexp", len(set.Hits), c.limits.MaxKeys)

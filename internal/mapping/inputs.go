@@ -26,6 +26,8 @@ type Inputs struct {
 type Fetched struct {
 	Payload kv.Payload
 	Absent  bool
+	// Proof says which path is absent and how that is known, in words for people.
+	Proof string
 }
 
 // FetchedSet is what one dataFrom entry read.
@@ -39,6 +41,8 @@ type FetchedSet struct {
 	// ended in kv.Absent). A LIST that worked and selected nothing leaves it
 	// false, with no Hits.
 	Absent bool
+	// Proof is as in Fetched.
+	Proof string
 }
 
 // SourceKey names a Secret or ConfigMap of the mapping's namespace.
