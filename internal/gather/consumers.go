@@ -114,14 +114,15 @@ func oldestStart(pods []corev1.Pod, selector *metav1.LabelSelector) time.Time {
 // secretsOf maps the Secrets that a Pod uses to whether that is by environment.
 func secretsOf(pod *corev1.PodSpec) map[string]bool {
 	uses := map[string]bool{}
+	use := func(name string, env bool) { uses[name] = uses[name] || env }
 	for _, v := range pod.Volumes {
 		if v.Secret != nil {
-			uses[v.Secret.SecretName] = uses[v.Secret.SecretName]
+			use(v.Secret.SecretName, false)
 		}
 		if v.Projected != nil {
 			for _, s := range v.Projected.Sources {
 				if s.Secret != nil {
-					uses[s.Secret.Name] = uses[s.Secret.Name]
+					use(s.Secret.Name, false)
 				}
 			}
 		}
@@ -129,17 +130,17 @@ func secretsOf(pod *corev1.PodSpec) map[string]bool {
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		for _, from := range c.EnvFrom {
 			if from.SecretRef != nil {
-				uses[from.SecretRef.Name] = true
+				use(from.SecretRef.Name, true)
 			}
 		}
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				uses[e.ValueFrom.SecretKeyRef.Name] = true
+				use(e.ValueFrom.SecretKeyRef.Name, true)
 			}
 		}
 	}
 	for _, pull := range pod.ImagePullSecrets {
-		uses[pull.Name] = uses[pull.Name]
+		use(pull.Name, false)
 	}
 	return uses
 }
