@@ -25,8 +25,6 @@ type fault struct {
 	breaks func(*stage)
 	parts  []string
 	mend   func(*stage)
-	// ready is the reason after the mend; SecretSynced when empty.
-	ready string
 }
 
 func faults() []fault {

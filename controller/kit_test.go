@@ -53,9 +53,9 @@ func newStage(t testing.TB) *stage {
 
 // running is one controller of a test.
 type running struct {
-	log, metrics *buffer
-	address      string
-	stop         func() error
+	log     *buffer
+	address string
+	stop    func() error
 }
 
 // buffer is a bytes.Buffer for many writers.

@@ -214,7 +214,7 @@ func (s *stage) recreateSecret(secret corev1.Secret) {
 	manager, own := "", ""
 	for _, f := range secret.ManagedFields {
 		if strings.HasPrefix(f.Manager, "externalsecrets.") {
-			manager, own = f.Manager, string(f.FieldsV1.Raw)
+			manager, own = f.Manager, f.FieldsV1.GetRawString()
 		}
 	}
 	secret.ResourceVersion, secret.UID, secret.ManagedFields = "", "", nil

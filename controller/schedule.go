@@ -93,6 +93,7 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 	if err != nil || interval <= 0 {
 		return never()
 	}
+	interval = max(interval, tick)
 	if last.at.After(now) {
 		return now
 	}

@@ -85,6 +85,14 @@ func TestOrphanIsNotRepairedBetweenRefreshes(t *testing.T) {
 	}
 }
 
+func TestTinyIntervalIsNoLoop(t *testing.T) {
+	es := example("Periodic", "1ms")
+	last := attempt{at: noon(), version: "v"}
+	if got := next(es, "v", last, seen{}, noon()); got.Sub(noon()) < tick*9/10 {
+		t.Errorf("due again after %s", got.Sub(noon()))
+	}
+}
+
 // A refresh is never later than the interval, and never earlier than nine tenths of it.
 func TestEarly(t *testing.T) {
 	if err := quick.Check(func(uid string, seconds uint16) bool {
