@@ -17,7 +17,7 @@ import (
 )
 
 // ErrInitialized: a server of Vault is initialized already.
-var ErrInitialized = errors.New("Vault is already initialized")
+var ErrInitialized = errors.New("this Vault is already initialized")
 
 // CheckInit looks at a request before anything is made or sent.
 func CheckInit(r vault.InitRequest) error {

@@ -15,9 +15,9 @@ import (
 // Errors that end an unseal. Their text says what state was left.
 var (
 	// ErrAutoUnseal: shares do not open this seal.
-	ErrAutoUnseal = errors.New("Vault unseals itself with a key service")
+	ErrAutoUnseal = errors.New("this Vault unseals itself with a key service")
 	// ErrNotInitialized: there is nothing to unseal yet.
-	ErrNotInitialized = errors.New("Vault is not initialized")
+	ErrNotInitialized = errors.New("this Vault is not initialized")
 	// ErrReset: the progress changed under us.
 	ErrReset = errors.New("the unseal progress was reset by somebody else, or the server restarted")
 	// ErrWrongShares: the threshold was reached and the shares do not fit.
