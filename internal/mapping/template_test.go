@@ -215,7 +215,7 @@ func TestFingerprint(t *testing.T) {
 			Annotations: map[string]string{"n": "1"}, Finalizers: []string{"f"}, Type: "Opaque", Sources: []Provenance{{"p", 1}},
 		}
 	}
-	if base().Fingerprint() != base().Fingerprint() {
+	if one, other := base(), base(); one.Fingerprint() != other.Fingerprint() {
 		t.Error("equal Desired differ")
 	}
 	seen := map[string]string{base().Fingerprint(): "base"}
