@@ -28,7 +28,7 @@ func vaultReached(f *Facts, s *Store) Verdict {
 	if why == "" {
 		via := ""
 		if s.Vault.Via != "" {
-			via = " by " + s.Vault.Via
+			via = " (" + s.Vault.Via + ")"
 		}
 		return ok("%s is reached%s", s.Vault.Address, via)
 	}
