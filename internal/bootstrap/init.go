@@ -49,6 +49,9 @@ func Init(ctx context.Context, servers []Server, r vault.InitRequest) (vault.Ini
 		}
 	}
 	answer, err := servers[0].Client.Init(ctx, r)
+	if unreachable(err) {
+		return vault.InitAnswer{}, fmt.Errorf("%s: %w; it may be initialized by now, with keys that nobody has: look with kubectl vaultsecret unseal --status, and if it is, empty its storage before the next init", servers[0].Name, err)
+	}
 	if err != nil {
 		return vault.InitAnswer{}, fmt.Errorf("%s: %w", servers[0].Name, err)
 	}
