@@ -54,9 +54,9 @@ func at(value any, keys ...string) any {
 	return value
 }
 
-// schema is the schema of a field of the first (v1) or second (v1beta1) version;
+// schemaOf is the schema of a field of the first (v1) or second (v1beta1) version;
 // "[]" after a name goes to the items.
-func schema(t testing.TB, crd object, version, path string) object {
+func schemaOf(t testing.TB, crd object, version, path string) object {
 	t.Helper()
 	s := at(crd, "spec", "versions", version, "schema", "openAPIV3Schema")
 	for name := range strings.SplitSeq(path, ".") {
@@ -272,19 +272,19 @@ func TestSchemaOfExternalSecret(t *testing.T) {
 	doc := crd(t, "externalsecrets")
 	for path, f := range want {
 		for _, version := range []string{"0", "1"} {
-			if diff := cmp.Diff(f, describe(schema(t, doc, version, path))); diff != "" {
+			if diff := cmp.Diff(f, describe(schemaOf(t, doc, version, path))); diff != "" {
 				t.Errorf("%s of version %s (-want +got):\n%s", path, version, diff)
 			}
 		}
 	}
-	if got := schema(t, doc, "0", "status.refreshTime")["nullable"]; got != true {
+	if got := schemaOf(t, doc, "0", "status.refreshTime")["nullable"]; got != true {
 		t.Error("status.refreshTime is not nullable")
 	}
-	if got := schema(t, doc, "0", "status.binding")["x-kubernetes-map-type"]; got != "atomic" {
+	if got := schemaOf(t, doc, "0", "status.binding")["x-kubernetes-map-type"]; got != "atomic" {
 		t.Errorf("status.binding is %v, want atomic", got)
 	}
 	for version, enum := range map[string]string{"0": "Ready Deleted", "1": ""} {
-		if got := describe(schema(t, doc, version, "status.conditions[].type")); got != (field{Type: "string", Enum: enum}) {
+		if got := describe(schemaOf(t, doc, version, "status.conditions[].type")); got != (field{Type: "string", Enum: enum}) {
 			t.Errorf("condition type of version %s: %+v", version, got)
 		}
 	}
@@ -387,18 +387,18 @@ func TestSchemaOfStores(t *testing.T) {
 		doc := crd(t, plural)
 		for path, f := range want {
 			for _, version := range []string{"0", "1"} {
-				if diff := cmp.Diff(f, describe(schema(t, doc, version, path))); diff != "" {
+				if diff := cmp.Diff(f, describe(schemaOf(t, doc, version, path))); diff != "" {
 					t.Errorf("%s: %s of version %s (-want +got):\n%s", plural, path, version, diff)
 				}
 			}
 		}
-		if schema(t, doc, "0", "spec.provider")["x-kubernetes-preserve-unknown-fields"] != true {
+		if schemaOf(t, doc, "0", "spec.provider")["x-kubernetes-preserve-unknown-fields"] != true {
 			t.Errorf("%s prunes other providers", plural)
 		}
-		if schema(t, doc, "0", "spec.refreshInterval")["x-kubernetes-int-or-string"] != true {
+		if schemaOf(t, doc, "0", "spec.refreshInterval")["x-kubernetes-int-or-string"] != true {
 			t.Errorf("%s: refreshInterval is not an integer or a string", plural)
 		}
-		if schema(t, doc, "0", "spec.conditions[].namespaceSelector")["x-kubernetes-map-type"] != "atomic" {
+		if schemaOf(t, doc, "0", "spec.conditions[].namespaceSelector")["x-kubernetes-map-type"] != "atomic" {
 			t.Errorf("%s: namespaceSelector is not atomic", plural)
 		}
 	}

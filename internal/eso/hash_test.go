@@ -2,8 +2,13 @@ package eso_test
 
 import (
 	"bytes"
+	"crypto/sha3"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,6 +28,36 @@ func TestDataHash(t *testing.T) {
 	} {
 		if got := eso.DataHash(test.data); got != test.want {
 			t.Errorf("DataHash(%d keys) = %s, want %s", len(test.data), got, test.want)
+		}
+	}
+}
+
+// Whatever the sizes, the hash is of what Go's %+v prints; only the way there differs.
+func TestHashesAreOfWhatGoPrints(t *testing.T) {
+	printed := func(value any) string {
+		sum := sha3.Sum224(fmt.Appendf(nil, "%+v", value))
+		return hex.EncodeToString(sum[:])
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func(most int) string {
+		b := make([]byte, random.IntN(most))
+		for i := range b {
+			b[i] = byte(random.IntN(256))
+		}
+		return string(b)
+	}
+	for _, most := range []int{1, 10, 600, 5000} {
+		data, words := map[string][]byte{}, map[string]string{}
+		for range random.IntN(20) {
+			data[text(2000)+"k"] = []byte(text(most))
+			words[text(3000)+"k"] = text(most)
+		}
+		if got, want := eso.DataHash(data), printed(data); got != want {
+			t.Errorf("up to %d bytes: DataHash = %s, want %s", most, got, want)
+		}
+		meta := struct{ annotations, labels map[string]string }{words, nil}
+		if got, want := eso.SyncedResourceVersion(&metav1.ObjectMeta{Annotations: words, Generation: 7}), "7-"+printed(meta); got != want {
+			t.Errorf("up to %d bytes: SyncedResourceVersion = %s, want %s", most, got, want)
 		}
 	}
 }
@@ -48,7 +83,7 @@ func TestCreatedBy(t *testing.T) {
 }
 
 // fixture decodes a list that a real ESO 2.9.0 left behind.
-func fixture[T any](t *testing.T, name string) []T {
+func fixture[T any](t testing.TB, name string) []T {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/" + name)
 	if err != nil {
@@ -75,6 +110,13 @@ func TestHashesMatchWhatESOWrote(t *testing.T) {
 		if got := eso.DataHash(secret.Data); got != want {
 			t.Errorf("DataHash of %s = %s, ESO wrote %s", secret.Name, got, want)
 		}
+		// In the fixture each ExternalSecret has the name of its Secret.
+		if got, ok := secret.Labels[eso.LabelCreatedBy]; ok && got != eso.CreatedBy(secret.Namespace, secret.Name) {
+			t.Errorf("CreatedBy of %s = %s, ESO wrote %s", secret.Name, eso.CreatedBy(secret.Namespace, secret.Name), got)
+		}
+		if !slices.ContainsFunc(secret.ManagedFields, func(m metav1.ManagedFieldsEntry) bool { return m.Manager == eso.FieldManager(secret.Name) }) {
+			t.Errorf("%s is not among the field managers of %s", eso.FieldManager(secret.Name), secret.Name)
+		}
 	}
 	if hashed == 0 {
 		t.Error("no Secret in the fixture has a data-hash")
@@ -98,9 +140,10 @@ func TestFieldManager(t *testing.T) {
 			t.Errorf("FieldManager(%s) = %s, want %s", name, got, want)
 		}
 	}
-	long := eso.FieldManager("a123456789a123456789a1234567")
-	if !bytes.HasPrefix([]byte(long), []byte("externalsecrets.external-secrets.io/sha3/")) || len(long) != 97 {
-		t.Errorf("FieldManager of 28 characters = %s, want a hashed one", long)
+	const long = "a123456789a123456789a1234567"
+	sum := sha3.Sum224([]byte(long))
+	if got, want := eso.FieldManager(long), "externalsecrets.external-secrets.io/sha3/"+hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("FieldManager of 28 characters = %s, want %s", got, want)
 	}
 }
 

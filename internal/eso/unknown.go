@@ -54,7 +54,7 @@ func collectUnknown(unknown *[]string, path string, value any, t reflect.Type) {
 			}
 			return
 		}
-		if t.Kind() != reflect.Struct {
+		if t.Kind() != reflect.Struct || t == reflect.TypeFor[Duration]() {
 			return
 		}
 		fields := jsonFields(t)
