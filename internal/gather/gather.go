@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
@@ -57,7 +59,7 @@ type Gatherer struct {
 	rights      memo[pathKey, map[string][]string]
 	siblings    memo[pathKey, []string]
 	workloads   memo[string, []workload]
-	managed     memo[string, map[string]SecretOverview]
+	secrets     memo[string, map[string]SecretOverview]
 }
 
 // New returns a Gatherer.
@@ -85,6 +87,9 @@ type one struct {
 	*Gatherer
 	denials
 	f *diagnose.Facts
+	// secret is the mapping's Secret as found, for the preview; secretErr why not.
+	secret    *corev1.Secret
+	secretErr error
 }
 
 // Facts collects all facts about one mapping. known is the mapping itself where a

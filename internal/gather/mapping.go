@@ -57,8 +57,10 @@ func (o *one) target(ctx context.Context, es *eso.ExternalSecret) {
 	case apierrors.IsNotFound(err):
 		o.f.Target = diagnose.Known[*diagnose.Target](nil)
 	case err != nil:
+		o.secretErr = err
 		o.f.Target = diagnose.Unknown[*diagnose.Target](o.reason("get secrets in "+es.Namespace, err))
 	default:
+		o.secret = secret
 		o.f.Target = diagnose.Known(describe(secret, es.Name))
 	}
 }

@@ -126,14 +126,14 @@ func Controller(es *eso.ExternalSecret) string {
 	return "unknown"
 }
 
-// secretOverview reads metadata only: one list a namespace for the Secrets that
-// mappings manage, and a get for one that is not among them.
+// secretOverview reads metadata only: one list a namespace or, for those who may not
+// list, a get for each.
 func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d *denials) diagnose.Fact[SecretOverview] {
-	managed, err := g.managed.get(es.Namespace, func() (map[string]SecretOverview, error) {
-		return g.listManaged(ctx, es.Namespace)
+	all, err := g.secrets.get(es.Namespace, func() (map[string]SecretOverview, error) {
+		return g.listSecrets(ctx, es.Namespace)
 	})
-	if found, ok := managed[es.TargetName()]; ok && err == nil {
-		return diagnose.Known(found)
+	if err == nil {
+		return diagnose.Known(all[es.TargetName()])
 	}
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
@@ -147,11 +147,11 @@ func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d
 	return diagnose.Known(secretOf(meta))
 }
 
-func (g *Gatherer) listManaged(ctx context.Context, namespace string) (map[string]SecretOverview, error) {
+func (g *Gatherer) listSecrets(ctx context.Context, namespace string) (map[string]SecretOverview, error) {
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
 	found := map[string]SecretOverview{}
-	options := metav1.ListOptions{LabelSelector: eso.LabelManaged + "=true", Limit: chunk}
+	options := metav1.ListOptions{Limit: chunk}
 	for {
 		list, err := g.Clients.Metadata.Resource(secrets()).Namespace(namespace).List(ctx, options)
 		if err != nil {

@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
@@ -26,7 +24,7 @@ func (o *one) preview(ctx context.Context, es *eso.ExternalSecret) {
 	}
 	ctx, cancel := o.limited(ctx)
 	defer cancel()
-	outcome := o.Preview(ctx, es)
+	outcome := engine.Engine{Stores: anyClass{o.Gatherer}, Secrets: found{o.secret, o.secretErr}, Sources: o.resolver}.Preview(ctx, es)
 	var flaw *mapping.Error
 	switch {
 	case errors.As(outcome.Err, &flaw):
@@ -44,12 +42,6 @@ func (o *one) preview(ctx context.Context, es *eso.ExternalSecret) {
 	if c.Action == plan.Blocked || c.Action == plan.Conflict {
 		o.f.Drift = diagnose.Known(diagnose.Drift{Refused: Clean(outcome.Err.Error())})
 	}
-}
-
-// Preview tells what a sync would do now. Its reads of Vault are shared with every
-// other look of this Gatherer.
-func (g *Gatherer) Preview(ctx context.Context, es *eso.ExternalSecret) engine.Outcome {
-	return engine.Engine{Stores: anyClass{g}, Secrets: readOnly{g}, Sources: g.resolver}.Preview(ctx, es)
 }
 
 // unreadable is why the mapping cannot be previewed, "" when every path was read.
@@ -93,20 +85,19 @@ func (a anyClass) Open(ctx context.Context, ref eso.StoreRef, namespace string) 
 	return session.reader, nil
 }
 
-// readOnly reads Secrets with the caller's rights and refuses to write.
-type readOnly struct{ g *Gatherer }
-
-func (r readOnly) Version(string, string) (string, bool) { return "", false }
-
-func (r readOnly) Current(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	s, err := r.g.Clients.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	return s, err
+// found is the Secret as it was looked up; it refuses to write.
+type found struct {
+	secret *corev1.Secret
+	err    error
 }
 
-func (r readOnly) Apply(context.Context, plan.Change, string) (*corev1.Secret, error) {
+func (f found) Version(string, string) (string, bool) { return "", false }
+
+func (f found) Current(context.Context, string, string) (*corev1.Secret, error) {
+	return f.secret, f.err
+}
+
+func (f found) Apply(context.Context, plan.Change, string) (*corev1.Secret, error) {
 	return nil, errors.New("looking never writes")
 }
 
