@@ -1,9 +1,13 @@
 #!/bin/sh
-# Generates deepcopy functions and CRDs from internal/eso. Run by `make generate`.
+# Generates deepcopy functions and CRDs from internal/eso. Run by `make generate`;
+# running it again changes nothing.
 set -eu
 cd "$(dirname "$0")/.."
-bin/controller-gen object paths=./internal/eso/...
+if [ ! -x bin/controller-gen ] || [ hack/tools/go.mod -nt bin/controller-gen ]; then
+	go -C hack/tools build -o ../../bin/ sigs.k8s.io/controller-tools/cmd/controller-gen
+	touch bin/controller-gen
+fi
 raw=$(mktemp -d)
 trap 'rm -rf "$raw"' EXIT
-bin/controller-gen crd paths=./internal/eso/... output:crd:dir="$raw"
+bin/controller-gen object paths=./internal/eso crd paths=./internal/eso output:crd:dir="$raw"
 go run ./hack/crds "$raw" manifests/crds

@@ -70,60 +70,83 @@ type object = map[string]any
 // the same schema: a superset of ESO's v1beta1, without its injected defaults and
 // without selectable fields), and adds what Go markers cannot say.
 func complete(crd object) error {
-	spec, _ := crd["spec"].(object)
-	versions, _ := spec["versions"].([]any)
-	if len(versions) != 1 {
-		return errors.New("expected one generated version")
-	}
-	v1 := versions[0].(object)
-	v1["name"] = "v1"
-	v1["served"], v1["storage"] = true, true
-	names := spec["names"].(object)
-	kind := names["kind"]
-	properties := path(v1, "schema", "openAPIV3Schema", "properties")
-	if kind == "ExternalSecret" {
-		path(properties, "status", "properties", "refreshTime")["nullable"] = true
-	} else {
-		completeStore(path(properties, "spec", "properties"))
-	}
-	copied, err := clone(v1)
+	spec, err := at(crd, "spec")
 	if err != nil {
 		return err
 	}
-	copied["name"] = "v1beta1"
-	copied["storage"] = false
-	delete(copied, "selectableFields")
-	if kind == "ExternalSecret" {
-		condition := path(copied, "schema", "openAPIV3Schema", "properties", "status", "properties", "conditions", "items", "properties", "type")
+	versions, _ := spec["versions"].([]any)
+	if len(versions) != 1 {
+		return fmt.Errorf("%d versions were generated, want one", len(versions))
+	}
+	v1, ok := versions[0].(object)
+	if !ok {
+		return errors.New("the generated version is no object")
+	}
+	v1["name"], v1["served"], v1["storage"] = "v1", true, true
+	names, err := at(spec, "names")
+	if err != nil {
+		return err
+	}
+	isStore := names["kind"] != "ExternalSecret"
+	if isStore {
+		if err := completeStore(v1); err != nil {
+			return err
+		}
+	}
+	v1beta1, err := clone(v1)
+	if err != nil {
+		return err
+	}
+	v1beta1["name"], v1beta1["storage"] = "v1beta1", false
+	delete(v1beta1, "selectableFields")
+	if !isStore {
+		condition, err := at(v1beta1, "schema", "openAPIV3Schema", "properties", "status", "properties", "conditions", "items", "properties", "type")
+		if err != nil {
+			return err
+		}
 		delete(condition, "enum")
 	}
-	spec["versions"] = []any{v1, copied}
+	spec["versions"] = []any{v1, v1beta1}
 	spec["conversion"] = object{"strategy": "None"}
-	delete(path(crd, "metadata"), "creationTimestamp")
 	return nil
 }
 
-func completeStore(spec object) {
-	spec["refreshInterval"] = object{
-		"x-kubernetes-int-or-string": true,
-		"anyOf":                      []any{object{"type": "integer"}, object{"type": "string"}},
-		"description":                path(spec, "refreshInterval")["description"],
+// completeStore lets refreshInterval be seconds or a duration, and lets one provider
+// of any name be, so that stores of other providers are not pruned.
+func completeStore(version object) error {
+	fields, err := at(version, "schema", "openAPIV3Schema", "properties", "spec", "properties")
+	if err != nil {
+		return err
 	}
-	provider := path(spec, "provider")
+	interval, err := at(fields, "refreshInterval")
+	if err != nil {
+		return err
+	}
+	fields["refreshInterval"] = object{
+		"description":                interval["description"],
+		"anyOf":                      []any{object{"type": "integer"}, object{"type": "string"}},
+		"x-kubernetes-int-or-string": true,
+	}
+	provider, err := at(fields, "provider")
+	if err != nil {
+		return err
+	}
 	provider["minProperties"], provider["maxProperties"] = 1, 1
 	provider["x-kubernetes-preserve-unknown-fields"] = true
+	return nil
 }
 
-func path(o object, keys ...string) object {
-	for _, key := range keys {
+// at walks down; a field that is not there means that the types changed and this
+// file did not.
+func at(o object, keys ...string) (object, error) {
+	for i, key := range keys {
 		next, ok := o[key].(object)
 		if !ok {
-			next = object{}
-			o[key] = next
+			return nil, fmt.Errorf("the generated CRD has no %s", strings.Join(keys[:i+1], "."))
 		}
 		o = next
 	}
-	return o
+	return o, nil
 }
 
 func clone(o object) (object, error) {
