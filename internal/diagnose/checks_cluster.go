@@ -87,7 +87,7 @@ func controllerActs(f *Facts) Verdict {
 // idleVerdict fails only when the mapping shows that nobody acts: an answered
 // mapping may be served by a controller that cannot be seen from here.
 func idleVerdict(f *Facts, fix, format string, args ...any) Verdict {
-	if at, manager := answered(f.Mapping.Value); f.Now.Sub(at) < 10*time.Minute {
+	if at, manager := answered(f.Mapping.Value); !at.IsZero() && f.Now.Sub(at) < 10*time.Minute {
 		return ok("%s answered the mapping %s", manager, f.ago(at))
 	}
 	if es := f.Mapping.Value; es != nil && es.Status.Ready() == nil {

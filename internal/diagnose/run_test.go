@@ -249,6 +249,22 @@ func TestGroupsOneCauseOverManyMappings(t *testing.T) {
 	}
 }
 
+func TestPreflightLooksAtTheClusterAlone(t *testing.T) {
+	c := healthy().Cluster
+	if r := diagnose.Preflight(c); !r.Healthy || len(r.Checks) != 4 {
+		t.Errorf("healthy %t, %d checks: %v", r.Healthy, len(r.Checks), r.Checks)
+	}
+	c.Served = diagnose.Known(map[string][]string{})
+	r := diagnose.Preflight(c)
+	if diff := cmp.Diff([]string{"VS102"}, r.RootCauses); diff != "" {
+		t.Errorf("root causes (-want +got):\n%s", diff)
+	}
+	c.Controllers, c.Served = diagnose.Known([]diagnose.Controller{}), healthy().Cluster.Served
+	if r := diagnose.Preflight(c); len(r.RootCauses) > 0 || find1(r, "VS103").Status != diagnose.StatusWarn {
+		t.Errorf("without a controller: %v", r.Checks)
+	}
+}
+
 func TestCodesAreStable(t *testing.T) {
 	checks := diagnose.Checks()
 	seen := map[string]bool{}
