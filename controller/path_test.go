@@ -62,12 +62,12 @@ func TestWalkthrough(t *testing.T) {
 	}
 	s.clients.Core.CoreV1().Secrets("apps").Delete(t.Context(), "authelia-secrets", metav1.DeleteOptions{}) //nolint:errcheck // it may not be there
 	s.kubectl("-n", "apps", "create", "secret", "generic", "authelia-secrets", "--from-literal=log-level=debug")
+	t.Cleanup(s.sb.StopController)
 	if err := s.sb.StartController(t.Context(), "--leader-elect", "--log-format=json"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.sb.StopController)
 	for _, file := range []string{"cluster-secret-store.yaml", "external-secret.yaml"} {
-		file = filepath.Join("testdata", "walkthrough", file)
+		file = filepath.Join("..", "testdata", "walkthrough", file)
 		s.kubectl("apply", "-f", file)
 		t.Cleanup(func() {
 			_ = exec.Command(s.sb.Binary("kubectl"), "--kubeconfig="+s.sb.Kubeconfig(), "delete", "--ignore-not-found", "-f", file).Run()
@@ -145,7 +145,7 @@ func TestTakeOver(t *testing.T) {
 func recreate(s *stage) (names []string, refreshed int) {
 	s.Helper()
 	load := func(file string, into any) {
-		raw, err := os.ReadFile(filepath.Join("testdata", "eso-2.9.0", file))
+		raw, err := os.ReadFile(filepath.Join("..", "testdata", "eso-2.9.0", file))
 		if err != nil {
 			s.Fatal(err)
 		}

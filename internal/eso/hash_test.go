@@ -85,7 +85,7 @@ func TestCreatedBy(t *testing.T) {
 // fixture decodes a list that a real ESO 2.9.0 left behind.
 func fixture[T any](t testing.TB, name string) []T {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/" + name)
+	raw, err := os.ReadFile("../../testdata/eso-2.9.0/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -250,7 +250,7 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 func TestWhatESOLeavesBehind(t *testing.T) {
 	s := newStack(t)
 	store := "css-" + s.namespace
-	raw, err := os.ReadFile("../eso/testdata/externalsecrets.json")
+	raw, err := os.ReadFile("../../testdata/eso-2.9.0/externalsecrets.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func TestDecideIsIdempotent(t *testing.T) {
 
 func fixture[T any](t *testing.T, name string) []T {
 	t.Helper()
-	raw, err := os.ReadFile("../eso/testdata/" + name)
+	raw, err := os.ReadFile("../../testdata/eso-2.9.0/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
