@@ -10,6 +10,7 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/mapping"
+	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
 )
 
 // entry is what the loop knows of one mapping.
@@ -33,6 +34,10 @@ type entry struct {
 	force   bool
 	running bool
 	told    told
+	// written is the status that was written last, over the object at that
+	// resourceVersion: a watch that lags still shows the one before.
+	written     *eso.ExternalSecretStatus
+	writtenOver string
 }
 
 // object names a Secret, ConfigMap or Namespace.
@@ -74,8 +79,15 @@ func (e *entry) settle(es *eso.ExternalSecret, o engine.Outcome, before seen, st
 	case o.Ready && o.Reason == eso.ReasonDeleted:
 		left.absent = true
 	}
+	writes := 0
+	if o.Change.Action == plan.Create || o.Change.Action == plan.Update {
+		writes = 1
+		if started.Sub(e.last.at) < rowOfWrites {
+			writes += e.last.writes
+		}
+	}
 	e.last = attempt{
-		at: started, version: eso.SyncedResourceVersion(&es.ObjectMeta), left: left,
+		writes: writes, at: started, version: eso.SyncedResourceVersion(&es.ObjectMeta), left: left,
 		failures: failures, class: o.Class, skipped: o.Skipped,
 	}
 	e.running, e.look = false, true

@@ -39,11 +39,18 @@ func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now ti
 			r.events.Emit(reference(eso.KindExternalSecret, &t.es.ObjectMeta), eventType(e.Warning), e.Reason, e.Message)
 		}
 	}
-	status := o.Status(t.es, t.at)
-	if err := r.status.ExternalSecret(ctx, t.es, status); err != nil {
-		r.log.Warn("the status could not be written", "namespace", t.es.Namespace, "name", t.es.Name, "err", err)
+	es := t.es
+	if t.entry.written != nil && t.entry.writtenOver == es.ResourceVersion {
+		latest := *es
+		latest.Status = *t.entry.written
+		es = &latest
+	}
+	status := o.Status(es, t.at)
+	if err := r.status.ExternalSecret(ctx, es, status); err != nil {
+		r.log.Warn("the status could not be written", "namespace", es.Namespace, "name", es.Name, "err", err)
 		return err
 	}
+	t.entry.written, t.entry.writtenOver = &status, es.ResourceVersion
 	return nil
 }
 

@@ -16,9 +16,13 @@ type seen struct {
 }
 
 // changedSince reports whether the watch shows more than what a sync left. A watch
-// that lags behind our own write shows an older version, which is no change.
+// that lags behind our own write shows an older version, which is no change. A
+// deletion that the watch missed comes with the version that was left.
 func (s seen) changedSince(left seen) bool {
-	return newer(s.version, left.version) && !(s.absent && left.absent)
+	if s.absent && left.absent {
+		return false
+	}
+	return newer(s.version, left.version) || s.absent && s.version != "" && s.version == left.version
 }
 
 // newer compares resourceVersions, which Kubernetes orders as numbers.
@@ -42,6 +46,8 @@ type attempt struct {
 	version string
 	// left is the Secret as it was left.
 	left seen
+	// writes counts the syncs in a row that wrote the Secret.
+	writes int
 	// failures counts the failures in a row, 0 after a success.
 	failures int
 	class    engine.Class
@@ -76,6 +82,9 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 		}
 		return never()
 	case es.CreationPolicy() != eso.CreateOrphan && view.changedSince(last.left):
+		if pause := repairPause(last.writes); pause > 0 && !changed {
+			return last.at.Add(pause)
+		}
 		return now
 	case last.failures > 0:
 		if changed {
@@ -102,6 +111,21 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 		return now.Add(windowCheck)
 	}
 	return due
+}
+
+// A repair undoes what somebody else did to the Secret. Who undoes that in turn, such
+// as a second mapping with the same target, must not keep both busy: past a few
+// writes in a row each waits longer, up to a minute.
+const (
+	promptRepairs = 5
+	rowOfWrites   = 2 * time.Minute // writes further apart are no row
+)
+
+func repairPause(writes int) time.Duration {
+	if writes <= promptRepairs {
+		return 0
+	}
+	return min(time.Second<<min(writes-promptRepairs-1, 6), time.Minute)
 }
 
 // windowCheck is how often a refresh that waits for a window looks again.

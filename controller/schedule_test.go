@@ -52,6 +52,7 @@ func TestNext(t *testing.T) {
 		{"Secret edited", "CreatedOnce", "1h", "v1", synced, seen{version: "6"}, soon},
 		{"Secret edited, interval 0", "Periodic", "0", "v1", synced, seen{version: "6"}, soon},
 		{"Secret deleted", "OnChange", "1h", "v1", synced, seen{version: "6", absent: true}, soon},
+		{"Secret deleted while nobody watched", "OnChange", "1h", "v1", synced, seen{version: "5", absent: true}, soon},
 		{"watch lags behind our write", "Periodic", "1h", "v1", synced, seen{version: "4"}, later},
 		{"watch lags, Secret not seen yet", "Periodic", "1h", "v1", synced, seen{absent: true}, later},
 		{"our own deletion arrives", "Periodic", "1h", "v1", deleted, seen{version: "6", absent: true}, later},
@@ -82,6 +83,21 @@ func TestOrphanIsNotRepairedBetweenRefreshes(t *testing.T) {
 	last := attempt{at: noon(), version: "v", left: seen{version: "5"}}
 	if got := next(es, "v", last, seen{version: "6", absent: true}, noon()); !got.After(noon()) {
 		t.Errorf("due at %s", got)
+	}
+}
+
+// Two that undo each other's writes do it ever more rarely; somebody who asks is
+// answered at once all the same.
+func TestRepairsArePaced(t *testing.T) {
+	es := example("Periodic", "1h")
+	for writes, want := range map[int]time.Duration{1: 0, 5: 0, 6: time.Second, 7: 2 * time.Second, 12: time.Minute, 1000: time.Minute} {
+		last := attempt{at: noon(), version: "v", left: seen{version: "5"}, writes: writes}
+		if got := next(es, "v", last, seen{version: "6"}, noon()).Sub(noon()); got != want {
+			t.Errorf("after %d writes in a row: due in %s, want %s", writes, got, want)
+		}
+		if got := next(es, "forced", last, seen{version: "6"}, noon()); !got.Equal(noon()) {
+			t.Errorf("after %d writes in a row and asked: due at %s, want at once", writes, got)
+		}
 	}
 }
 

@@ -149,10 +149,11 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	}
 }
 
-// drain makes all that failed while the stores were down due at once.
+// drain makes all that failed because the stores were down due at once. What failed
+// for another reason keeps to its own backoff.
 func (l *loop) drain(g *group) {
 	for _, e := range l.mappings {
-		if e.group == g.name && e.last.failures > 0 && !e.running {
+		if e.group == g.name && e.last.failures > 0 && e.last.class == engine.StoreDown && !e.running {
 			e.force, e.look, e.urgent = true, true, true
 		}
 	}

@@ -130,8 +130,7 @@ func (i *initOptions) open(ctx context.Context, servers []bootstrap.Server, answ
 	if err := machine.Run(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(i.ErrOut, "%s Vault is unsealed.\n", i.marks().OK)
-	return nil
+	return (&unsealOptions{Options: i.Options}).opened(ctx, servers)
 }
 
 // reveal shows the shares on a terminal, once. It is the one place where the plugin

@@ -100,6 +100,22 @@ func (u *unsealOptions) run(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	return u.opened(ctx, servers)
+}
+
+// opened looks again when no more shares are wanted: a server that did not answer is
+// not open.
+func (u *unsealOptions) opened(ctx context.Context, servers []bootstrap.Server) error {
+	bad := false
+	for _, s := range bootstrap.States(ctx, servers) {
+		if s.Err != nil || s.Sealed || !s.Initialized {
+			bad = true
+			u.line(s)
+		}
+	}
+	if bad {
+		return exit(ExitBad)
+	}
 	fmt.Fprintf(u.ErrOut, "%s Vault is unsealed.\n", u.marks().OK)
 	return nil
 }

@@ -66,7 +66,15 @@ func (e Engine) Sync(ctx context.Context, es *eso.ExternalSecret) Outcome {
 		if stored != nil {
 			o.Version = stored.ResourceVersion
 		}
-		return e.withoutOrphans(ctx, es, o)
+		// What an earlier name left goes only once a Secret with content stands under
+		// the new one.
+		if stored == nil || want.Absent || !o.Ready {
+			return o
+		}
+		if o = e.withoutOrphans(ctx, es, o); o.Err != nil {
+			e.Memo.Forget(es.UID) // the next try must come this far again
+		}
+		return o
 	}
 	return failed(writeError{fmt.Errorf("unable to write secret %s: somebody else keeps changing it", es.TargetName())})
 }
