@@ -25,7 +25,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "hunter2") {
-			t.Skip("the template itself spells the value")
+			return // the template itself spells the value
 		}
 		data := map[string]string{"user": canary, "password": canary, "json": `{"a":{"b":"` + canary + `"}}`}
 		limits := Limits{MaxWork: 2_000_000, MaxTemplateBytes: 1 << 16}
