@@ -23,7 +23,7 @@ build: ## Build bin/kubectl-vaultsecret, bin/vaultsecret-controller and bin/sand
 
 test: build ## Run every test, on a real etcd, kube-apiserver and Vault (built once, about 15 minutes when cold)
 	bin/sandbox build
-	go test -timeout 40m -p 2 ./...
+	go test -count=1 -timeout 40m -p 2 ./...
 
 test-short: ## Run the tests of the pure packages only
 	go test ./internal/eso ./internal/kv ./internal/redact ./internal/mapping ./internal/plan ./internal/diagnose ./internal/archtest
