@@ -33,7 +33,7 @@ lint: bin/staticcheck bin/gofumpt ## Run gofumpt, go vet and staticcheck
 	go vet ./...
 	bin/staticcheck ./...
 
-generate: bin/controller-gen ## Generate deepcopy functions and CRDs from internal/eso
+generate: bin/controller-gen ## Generate deepcopy functions, CRDs and docs/reference.md
 	hack/generate.sh
 
 check-generated: generate ## Fail when `make generate` changes anything

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +18,7 @@ import (
 // of our own. No label holds anything but names of objects and fixed words.
 type metrics struct {
 	registry *prometheus.Registry
+	docs     []Metric
 
 	calls, failures *prometheus.CounterVec
 	condition       *prometheus.GaugeVec
@@ -26,16 +29,36 @@ type metrics struct {
 
 	writes  *prometheus.CounterVec
 	seconds prometheus.Histogram
-	leader  prometheus.Gauge
+	leader  *prometheus.GaugeVec
+}
+
+const syncSeconds, syncSecondsHelp = "vaultsecret_sync_duration_seconds", "Seconds that a sync took."
+
+// Metric is what docs/reference.md says of a metric.
+type Metric struct {
+	Name string
+	// Type is counter, gauge or histogram.
+	Type, Help string
+	Labels     []string
+}
+
+// Metrics lists what /metrics has beside Go's and the process's own, by name.
+func Metrics() []Metric {
+	docs := newMetrics().docs
+	slices.SortFunc(docs, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
+	return docs
 }
 
 func newMetrics() *metrics {
 	object := []string{"name", "namespace"}
 	status := append(object, "condition", "status")
+	var docs []Metric
 	gauge := func(name, help string, labels []string) *prometheus.GaugeVec {
+		docs = append(docs, Metric{name, "gauge", help, labels})
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		docs = append(docs, Metric{name, "counter", help, labels})
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
@@ -55,11 +78,13 @@ func newMetrics() *metrics {
 		},
 		writes: counter("vaultsecret_secret_changes_total", "Outcomes by what was to be done with the Secret.", "action"),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "vaultsecret_sync_duration_seconds", Help: "Seconds that a sync took.",
+			Name: syncSeconds, Help: syncSecondsHelp,
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}),
-		leader: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vaultsecret_leader", Help: "1 while this process syncs, 0 while it stands by."}),
+		leader: gauge("vaultsecret_leader", "1 while this process syncs, 0 while it stands by.", nil),
 	}
+	docs = append(docs, Metric{syncSeconds, "histogram", syncSecondsHelp, nil})
+	m.docs = docs
 	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader,
 		m.storeCondition[eso.KindSecretStore], m.storeCondition[eso.KindClusterSecretStore],
 		m.storeDuration[eso.KindSecretStore], m.storeDuration[eso.KindClusterSecretStore],
@@ -68,9 +93,9 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) lead(yes bool) {
-	m.leader.Set(0)
+	m.leader.WithLabelValues().Set(0)
 	if yes {
-		m.leader.Set(1)
+		m.leader.WithLabelValues().Set(1)
 	}
 }
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Generates deepcopy functions and CRDs from internal/eso. Run by `make generate`;
+# Generates deepcopy functions and CRDs from internal/eso, and docs/reference.md from the
+# commands, flags and metrics. Run by `make generate`;
 # running it again changes nothing.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,3 +12,4 @@ raw=$(mktemp -d)
 trap 'rm -rf "$raw"' EXIT
 bin/controller-gen object paths=./internal/eso crd paths=./internal/eso output:crd:dir="$raw"
 go run ./hack/crds "$raw" manifests/crds
+go run ./hack/docs docs/reference.md

@@ -9,6 +9,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,12 @@ func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 // of the command line.
 func Complete(ctx context.Context, args []string, streams genericiooptions.IOStreams) int {
 	return Run(ctx, append([]string{cobra.ShellCompRequestCmd}, args...), streams)
+}
+
+// Command is the whole command tree, to be read: hack/docs writes docs/reference.md
+// from it.
+func Command() *cobra.Command {
+	return newRoot(newOptions(genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}))
 }
 
 func newRoot(o *Options) *cobra.Command {
