@@ -2,17 +2,14 @@ package plugin
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 	"sigs.k8s.io/yaml"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/bootstrap"
@@ -151,37 +148,14 @@ func (u *unsealOptions) shares() (func(ctx context.Context, progress, threshold 
 	}, nil
 }
 
-// prompt asks for one share without showing it. An empty line, the end of input and
-// Ctrl-C end the asking; the terminal is put back in any case.
+// prompt asks for one share without showing it. An empty line and the end of input
+// end the asking.
 func (u *unsealOptions) prompt(ctx context.Context, progress, threshold int) (redact.Bytes, error) {
-	fmt.Fprintf(u.ErrOut, "Key share %d of %d (hidden; an empty line stops): ", progress+1, threshold)
-	in := u.In.(*os.File)
-	before, err := term.GetState(int(in.Fd()))
-	if err != nil {
-		return nil, err
+	share, err := u.askHidden(ctx, fmt.Sprintf("Key share %d of %d (hidden; an empty line stops): ", progress+1, threshold))
+	if err == nil && len(share) == 0 {
+		return nil, bootstrap.ErrNoMoreShares
 	}
-	type line struct {
-		text []byte
-		err  error
-	}
-	read := make(chan line, 1)
-	go func() {
-		text, err := term.ReadPassword(int(in.Fd()))
-		read <- line{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		_ = term.Restore(int(in.Fd()), before)
-		fmt.Fprintln(u.ErrOut)
-		return nil, ctx.Err()
-	case got := <-read:
-		fmt.Fprintln(u.ErrOut)
-		share := bytes.TrimSpace(got.text)
-		if errors.Is(got.err, io.EOF) || got.err == nil && len(share) == 0 {
-			return nil, bootstrap.ErrNoMoreShares
-		}
-		return share, got.err
-	}
+	return share, err
 }
 
 // line prints one server's state.
