@@ -173,7 +173,7 @@ func TestSecretIsRepaired(t *testing.T) {
 	s.run()
 	s.mapping("db")
 	s.holds("db", "password", "s3cr3t")
-	secrets := s.clients.Core.CoreV1().Secrets(s.namespace)
+	secrets := s.clients.Secrets(s.namespace)
 	edited := s.secret("db")
 	edited.Data["password"] = []byte("by hand")
 	if _, err := secrets.Update(t.Context(), edited, metav1.UpdateOptions{}); err != nil {

@@ -116,7 +116,7 @@ func faults() []fault {
 		{
 			name: "immutable Secret", arrange: func(s *stage) {
 				yes := true
-				_, err := s.clients.Core.CoreV1().Secrets(s.namespace).Create(s.Context(), &corev1.Secret{
+				_, err := s.clients.Secrets(s.namespace).Create(s.Context(), &corev1.Secret{
 					ObjectMeta: metav1.ObjectMeta{Name: "db"}, Immutable: &yes, Data: map[string][]byte{"password": []byte("old")},
 				}, metav1.CreateOptions{})
 				if err != nil {
@@ -125,7 +125,7 @@ func faults() []fault {
 			},
 			parts: []string{eso.MessageImmutable, "secret db", "delete it"},
 			mend: func(s *stage) {
-				if err := s.clients.Core.CoreV1().Secrets(s.namespace).Delete(s.Context(), "db", metav1.DeleteOptions{}); err != nil {
+				if err := s.clients.Secrets(s.namespace).Delete(s.Context(), "db", metav1.DeleteOptions{}); err != nil {
 					s.Fatal(err)
 				}
 			},
@@ -260,7 +260,7 @@ func TestMergeTargetMissing(t *testing.T) {
 	s.run()
 	s.mapping("db", func(es *eso.ExternalSecret) { es.Spec.Target.CreationPolicy = eso.CreateMerge })
 	s.wait("db", "True", eso.ReasonMissing, eso.MessageMissing)
-	_, err := s.clients.Core.CoreV1().Secrets(s.namespace).Create(t.Context(), &corev1.Secret{
+	_, err := s.clients.Secrets(s.namespace).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "db"}, Data: map[string][]byte{"log-level": []byte("debug")},
 	}, metav1.CreateOptions{})
 	if err != nil {

@@ -163,7 +163,7 @@ func (r *running) scrape(t testing.TB) string {
 // token stores a Vault token in Secret name, key token.
 func (s *stage) token(name, token string) {
 	s.Helper()
-	secrets := s.clients.Core.CoreV1().Secrets(s.namespace)
+	secrets := s.clients.Secrets(s.namespace)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}, StringData: map[string]string{"token": token}}
 	_, err := secrets.Create(s.Context(), secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
@@ -275,7 +275,7 @@ func (s *stage) wait(name, status, reason string, parts ...string) *eso.External
 func (s *stage) warning(name string, parts ...string) {
 	s.Helper()
 	sandbox.Eventually(s, func() error {
-		events, err := s.clients.Core.CoreV1().Events(s.namespace).List(s.Context(), metav1.ListOptions{})
+		events, err := s.clients.Events(s.namespace).List(s.Context(), metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
@@ -300,7 +300,7 @@ func (s *stage) warning(name string, parts ...string) {
 // secret reads a Secret, nil when it does not exist.
 func (s *stage) secret(name string) *corev1.Secret {
 	s.Helper()
-	secret, err := s.clients.Core.CoreV1().Secrets(s.namespace).Get(s.Context(), name, metav1.GetOptions{})
+	secret, err := s.clients.Secrets(s.namespace).Get(s.Context(), name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

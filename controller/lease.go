@@ -3,18 +3,14 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/leaderelection"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 )
 
 // The Lease: its name, and how long it holds without being renewed. Work ends when it
@@ -34,7 +30,7 @@ var errLeaseLost = errors.New("the Lease was lost: another process may be syncin
 
 // underLease runs do while holding the Lease. do ends when stop is done, and its work
 // is cancelled when the Lease is lost. The Lease is given back after do has returned.
-func underLease(stop context.Context, c Config, client kubernetes.Interface, log *slog.Logger, leading func(bool), do func(stop, work context.Context)) error {
+func underLease(stop context.Context, c Config, clients *kube.Clients, log *slog.Logger, leading func(bool), do func(stop, work context.Context)) error {
 	namespace, err := leaseNamespace(c)
 	if err != nil {
 		return err
@@ -46,34 +42,16 @@ func underLease(stop context.Context, c Config, client kubernetes.Interface, log
 	}
 	work, lost := context.WithCancel(context.WithoutCancel(stop))
 	defer lost()
-	lock := &timedLock{lost: lost, Interface: &resourcelock.LeaseLock{
-		LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Client: client.CoordinationV1(),
-		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())},
-	}}
-	won := make(chan struct{})
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: lock, LeaseDuration: leaseTime, RenewDeadline: renewWithin, RetryPeriod: renewEvery, ReleaseOnCancel: true, Name: name,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(context.Context) { close(won) },
-			OnStoppedLeading: func() { lost() },
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("electing a leader: %w", err)
-	}
-	electing, resign := context.WithCancel(context.WithoutCancel(stop))
-	ended := make(chan struct{})
-	go func() { elector.Run(electing); close(ended) }()
-	defer func() { resign(); <-ended }()
+	e := &elector{leases: clients.Leases(namespace), name: name, identity: host + "_" + string(uuid.NewUUID()), log: log, lost: lost}
 	log.Info("waiting for the Lease", "namespace", namespace, "name", name)
-	select {
-	case <-won:
-	case <-ended:
-		return errLeaseLost
-	case <-stop.Done():
+	if !e.acquire(stop) {
 		return nil
 	}
-	log.Info("leading", "identity", lock.Identity())
+	log.Info("leading", "identity", e.identity)
+	renewing, resign := context.WithCancel(work)
+	kept := make(chan struct{})
+	go func() { e.keep(renewing); close(kept) }()
+	defer func() { resign(); <-kept; e.release() }()
 	leading(true)
 	defer leading(false)
 	do(stop, draining(stop, work))
@@ -106,45 +84,4 @@ func draining(stop, work context.Context) context.Context {
 		context.AfterFunc(work, func() { timer.Stop() })
 	})
 	return ctx
-}
-
-// timedLock ends the work when the Lease was not renewed in time, counted from when
-// the last renewal that succeeded was sent. It does not wait for the elector, whose
-// last tries may take longer than the Lease holds.
-type timedLock struct {
-	resourcelock.Interface
-	lost func()
-
-	mu    sync.Mutex
-	timer *time.Timer
-}
-
-// Create implements resourcelock.Interface.
-func (l *timedLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	sent := time.Now()
-	err := l.Interface.Create(ctx, record)
-	l.renewed(err, record, sent)
-	return err
-}
-
-// Update implements resourcelock.Interface.
-func (l *timedLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	sent := time.Now()
-	err := l.Interface.Update(ctx, record)
-	l.renewed(err, record, sent)
-	return err
-}
-
-func (l *timedLock) renewed(err error, record resourcelock.LeaderElectionRecord, sent time.Time) {
-	if err != nil || record.HolderIdentity != l.Identity() {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	left := max(0, time.Until(sent.Add(renewWithin)))
-	if l.timer == nil {
-		l.timer = time.AfterFunc(left, l.lost)
-		return
-	}
-	l.timer.Reset(left)
 }

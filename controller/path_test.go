@@ -36,7 +36,7 @@ func walkthrough(t *testing.T) *stage {
 		return err
 	})
 	for _, namespace := range []string{"external-secrets", "apps"} {
-		_, err := s.clients.Core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+		_, err := s.clients.Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestWalkthrough(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	s.clients.Core.CoreV1().Secrets("apps").Delete(t.Context(), "authelia-secrets", metav1.DeleteOptions{}) //nolint:errcheck // it may not be there
+	s.clients.Secrets("apps").Delete(t.Context(), "authelia-secrets", metav1.DeleteOptions{}) //nolint:errcheck // it may not be there
 	s.kubectl("-n", "apps", "create", "secret", "generic", "authelia-secrets", "--from-literal=log-level=debug")
 	t.Cleanup(s.sb.StopController)
 	if err := s.sb.StartController(t.Context(), "--leader-elect", "--log-format=json"); err != nil {
@@ -224,7 +224,7 @@ func (s *stage) recreateSecret(secret corev1.Secret) {
 			foreign.Data[key] = value
 		}
 	}
-	client := s.clients.Core.CoreV1().Secrets(secret.Namespace)
+	client := s.clients.Secrets(secret.Namespace)
 	s.kubectlQuiet("-n", secret.Namespace, "delete", "secret", secret.Name)
 	var err error
 	if len(foreign.Data) == 0 {

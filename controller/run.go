@@ -89,7 +89,7 @@ func Run(ctx context.Context, c Config, out io.Writer) error {
 		return ctx.Err()
 	case c.LeaderElect:
 		leading := func(yes bool) { metrics.lead(yes) }
-		return underLease(ctx, c, clients.Core, log, leading, l.run)
+		return underLease(ctx, c, clients, log, leading, l.run)
 	}
 	metrics.lead(true)
 	l.run(ctx, draining(ctx, context.WithoutCancel(ctx)))

@@ -144,7 +144,7 @@ func (s *syncing) roll(ctx context.Context, es *eso.ExternalSecret, r *syncResul
 		return
 	}
 	for _, w := range workloads {
-		if err := restart(ctx, s.clients.Core, es.Namespace, w, time.Now(), pluginManager); err != nil {
+		if err := restart(ctx, s.clients, es.Namespace, w, time.Now(), pluginManager); err != nil {
 			r.answer, r.message = failed, "synced, but "+gather.Clean(err.Error())
 			return
 		}

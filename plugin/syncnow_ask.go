@@ -22,7 +22,7 @@ const pluginManager = "kubectl-vaultsecret"
 
 // secret reads the mapping's Secret; seen is false when that is not known.
 func (s *syncing) secret(ctx context.Context, es *eso.ExternalSecret) (secret *corev1.Secret, seen bool) {
-	secret, err := s.clients.Core.CoreV1().Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
+	secret, err := s.clients.Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, true
 	}
@@ -36,7 +36,7 @@ func (s *syncing) ask(ctx context.Context, es *eso.ExternalSecret) syncResult {
 		return syncResult{answer: failed, message: "refused: " + why + "; to read it anyway: kubectl vaultsecret sync-now --local -n " + es.Namespace + " " + es.Name}
 	}
 	about := "involvedObject.kind=" + eso.KindExternalSecret + ",involvedObject.name=" + es.Name
-	events, err := s.clients.Core.CoreV1().Events(es.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about})
+	events, err := s.clients.Events(es.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about})
 	if err != nil {
 		events = &corev1.EventList{} // the condition alone must do
 	}
@@ -74,7 +74,7 @@ func (s *syncing) await(ctx context.Context, es *eso.ExternalSecret, before aske
 		return mappings.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + es.Name, ResourceVersion: version})
 	}, es.ResourceVersion)
 	events := s.follow(ctx, func(version string) (watch.Interface, error) {
-		return s.clients.Core.CoreV1().Events(es.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: about, ResourceVersion: version})
+		return s.clients.Events(es.Namespace).Watch(ctx, metav1.ListOptions{FieldSelector: about, ResourceVersion: version})
 	}, eventsVersion)
 	var later <-chan time.Time // set while a failure waits for the event with its cause
 	var known syncResult

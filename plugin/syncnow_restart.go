@@ -8,13 +8,13 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 )
 
 // restart rolls one workload, as kubectl rollout restart does.
-func restart(ctx context.Context, client kubernetes.Interface, namespace string, w diagnose.Workload, now time.Time, manager string) error {
+func restart(ctx context.Context, clients *kube.Clients, namespace string, w diagnose.Workload, now time.Time, manager string) error {
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
 		"annotations": map[string]string{"kubectl.kubernetes.io/restartedAt": now.Format(time.RFC3339)},
 	}}}})
@@ -22,14 +22,13 @@ func restart(ctx context.Context, client kubernetes.Interface, namespace string,
 		return err
 	}
 	options := metav1.PatchOptions{FieldManager: manager}
-	apps := client.AppsV1()
 	switch w.Kind {
 	case "deployment":
-		_, err = apps.Deployments(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = clients.Deployments(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	case "statefulset":
-		_, err = apps.StatefulSets(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = clients.StatefulSets(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	case "daemonset":
-		_, err = apps.DaemonSets(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = clients.DaemonSets(namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	}
 	if err != nil {
 		return fmt.Errorf("restarting %s %s/%s: %w", w.Kind, namespace, w.Name, err)

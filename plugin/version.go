@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiversion "k8s.io/apimachinery/pkg/version"
 	"sigs.k8s.io/yaml"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -73,25 +75,20 @@ func newVersionCommand(o *Options) *cobra.Command {
 func (v *VersionInfo) look(ctx context.Context, clients *kube.Clients) error {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	server, err := clients.Core.Discovery().ServerVersion()
-	if err != nil {
+	var server apiversion.Info
+	if err := rawJSON(ctx, clients, &server, "/version"); err != nil {
 		return fmt.Errorf("asking the cluster for its version: %w", err)
 	}
 	v.Kubernetes = kube.Printable(server.GitVersion, 64)
-	groups, err := clients.Core.Discovery().ServerGroups()
-	if err != nil {
+	var group metav1.APIGroup
+	if err := rawJSON(ctx, clients, &group, "/apis", eso.Group); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("asking the cluster for its APIs: %w", err)
 	}
-	for _, group := range groups.Groups {
-		if group.Name != eso.Group {
-			continue
-		}
-		for _, served := range group.Versions {
-			v.Served = append(v.Served, served.Version)
-		}
+	for _, served := range group.Versions {
+		v.Served = append(v.Served, kube.Printable(served.Version, 64))
 	}
 	for _, selector := range []string{"app.kubernetes.io/name=vaultsecret-controller", "app.kubernetes.io/name=external-secrets"} {
-		list, err := clients.Core.AppsV1().Deployments("").List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: 20})
+		list, err := clients.Deployments("").List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: 20})
 		if err != nil {
 			v.Unknown = append(v.Unknown, "controllers: "+kube.Printable(err.Error(), 300))
 			break
@@ -103,6 +100,15 @@ func (v *VersionInfo) look(ctx context.Context, clients *kube.Clients) error {
 		}
 	}
 	return nil
+}
+
+// rawJSON reads what the API server says at a path.
+func rawJSON(ctx context.Context, clients *kube.Clients, into any, path ...string) error {
+	raw, err := clients.Raw(ctx, path...)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
 }
 
 func (o *Options) printVersion(v VersionInfo, output string) error {

@@ -66,6 +66,8 @@ func TestImports(t *testing.T) {
 		{"internal/kube", []string{vaultAPI, module + "internal/vault", module + "internal/store", module + "internal/engine", module + "controller", module + "plugin"}},
 		{"internal/gather", []string{module + "controller", module + "plugin", module + "internal/sandbox"}},
 		{"internal/bootstrap", []string{module + "controller", module + "plugin", module + "internal/sandbox"}},
+		// Each of these links every API group that there is.
+		{"controller", []string{clientGo + "/kubernetes", clientGo + "/discovery", clientGo + "/informers", clientGo + "/tools/leaderelection"}},
 		{"controller", []string{module + "plugin", module + "internal/gather", module + "internal/diagnose", module + "internal/bootstrap", module + "internal/sandbox", "k8s.io/cli-runtime", "github.com/spf13/cobra"}},
 		{"plugin", []string{module + "controller", module + "internal/sandbox"}},
 	} {

@@ -43,7 +43,7 @@ func (g *Gatherer) Cluster(ctx context.Context) diagnose.Cluster {
 }
 
 func (g *Gatherer) version(ctx context.Context) (string, error) {
-	raw, err := g.Clients.Core.Discovery().RESTClient().Get().AbsPath("/version").SetHeader("Accept", "application/json").DoRaw(ctx)
+	raw, err := g.Clients.Raw(ctx, "/version")
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func (g *Gatherer) version(ctx context.Context) (string, error) {
 func (g *Gatherer) served(ctx context.Context) (map[string][]string, error) {
 	served := map[string][]string{}
 	for _, v := range []string{eso.Version, "v1beta1", "v1alpha1"} {
-		raw, err := g.Clients.Core.Discovery().RESTClient().Get().AbsPath("/apis", eso.Group, v).SetHeader("Accept", "application/json").DoRaw(ctx)
+		raw, err := g.Clients.Raw(ctx, "/apis", eso.Group, v)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -81,7 +81,7 @@ func (g *Gatherer) served(ctx context.Context) (map[string][]string, error) {
 // controllers finds the Deployments that act on mappings, by the labels of their
 // charts and manifests.
 func (g *Gatherer) controllers(ctx context.Context) diagnose.Fact[[]diagnose.Controller] {
-	list, err := g.Clients.Core.AppsV1().Deployments("").List(ctx, metav1.ListOptions{
+	list, err := g.Clients.Deployments("").List(ctx, metav1.ListOptions{
 		LabelSelector: "app.kubernetes.io/name in (external-secrets,vaultsecret-controller,vaultsecret)", Limit: chunk,
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func arguments(d *appsv1.Deployment) map[string]string {
 // leased reports whether somebody holds a live lease of our controller: a process
 // that runs outside of the Deployment.
 func (g *Gatherer) leased(ctx context.Context, namespace string) bool {
-	leases, err := g.Clients.Core.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{Limit: chunk})
+	leases, err := g.Clients.Leases(namespace).List(ctx, metav1.ListOptions{Limit: chunk})
 	if err != nil {
 		return false
 	}
@@ -151,7 +151,7 @@ func (g *Gatherer) namespaceOf(ctx context.Context, name string) (namespace, err
 	return g.namespaces.get(name, func() (namespace, error) {
 		ctx, cancel := g.limited(ctx)
 		defer cancel()
-		ns, err := g.Clients.Core.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+		ns, err := g.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return namespace{}, nil
 		}
@@ -171,7 +171,7 @@ func (g *Gatherer) eventsOf(ctx context.Context, namespace, kind string) (map[st
 		byName := map[string][]diagnose.Event{}
 		options := metav1.ListOptions{FieldSelector: "involvedObject.kind=" + kind, Limit: chunk}
 		for {
-			list, err := g.Clients.Core.CoreV1().Events(namespace).List(ctx, options)
+			list, err := g.Clients.Events(namespace).List(ctx, options)
 			if err != nil {
 				return nil, err
 			}

@@ -50,7 +50,7 @@ func (g *Gatherer) started(ctx context.Context, namespace string) ([]workload, e
 		if err != nil || len(found) == 0 {
 			return nil, err
 		}
-		pods, err := g.Clients.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		pods, err := g.Clients.Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return nil, err
 		}

@@ -52,7 +52,7 @@ func (o *one) happened(ctx context.Context, es *eso.ExternalSecret) {
 func (o *one) target(ctx context.Context, es *eso.ExternalSecret) {
 	ctx, cancel := o.limited(ctx)
 	defer cancel()
-	secret, err := o.Clients.Core.CoreV1().Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
+	secret, err := o.Clients.Secrets(es.Namespace).Get(ctx, es.TargetName(), metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		o.f.Target = diagnose.Known[*diagnose.Target](nil)

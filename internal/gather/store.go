@@ -128,19 +128,18 @@ func (g *Gatherer) object(ctx context.Context, key objectKey) (object, error) {
 	return g.objects.get(key, func() (object, error) {
 		ctx, cancel := g.limited(ctx)
 		defer cancel()
-		core := g.Clients.Core.CoreV1()
 		found := object{exists: true}
 		var err error
 		switch key.kind {
 		case "ServiceAccount":
-			_, err = core.ServiceAccounts(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
+			_, err = g.Clients.ServiceAccounts(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
 		case "ConfigMap":
-			configMap, getErr := core.ConfigMaps(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
+			configMap, getErr := g.Clients.ConfigMaps(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
 			if err = getErr; err == nil {
 				found.keys = slices.Sorted(maps.Keys(configMap.Data))
 			}
 		default:
-			secret, getErr := core.Secrets(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
+			secret, getErr := g.Clients.Secrets(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
 			if err = getErr; err == nil {
 				found.keys, found.flaws = slices.Sorted(maps.Keys(secret.Data)), flaws(secret.Data)
 			}

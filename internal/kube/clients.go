@@ -1,40 +1,38 @@
-// Package kube is all that speaks to Kubernetes: the typed clients of the three
-// kinds, Secrets, status, events, watches, and the way to a Pod.
+// Package kube is all that speaks to Kubernetes: the typed clients of the kinds that
+// are used, Secrets, status, events, watches, and the way to a Pod.
 //
 // Rules: Secrets are deleted by name, UID and resourceVersion only; the watches hold
 // metadata of Secrets and ConfigMaps, never their content; a failure to read is an
-// error, never an absence.
+// error, never an absence. The typed clients are client-go's gentype over a scheme of
+// the few groups that the controller speaks: client-go's clientset, discovery, informers
+// and leader election each link every API group there is, in binary and memory.
 package kube
 
 import (
+	"context"
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/gentype"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
 
-// ExternalSecretClient is the typed client of ExternalSecrets in one namespace.
-type ExternalSecretClient = gentype.ClientWithList[*eso.ExternalSecret, *eso.ExternalSecretList]
-
-// SecretStoreClient is the typed client of SecretStores in one namespace.
-type SecretStoreClient = gentype.ClientWithList[*eso.SecretStore, *eso.SecretStoreList]
-
-// ClusterSecretStoreClient is the typed client of ClusterSecretStores.
-type ClusterSecretStoreClient = gentype.ClientWithList[*eso.ClusterSecretStore, *eso.ClusterSecretStoreList]
-
-// Clients are the clients of one cluster.
+// Clients are the clients of one cluster. kinds.go has one method for each kind.
 type Clients struct {
-	Core     kubernetes.Interface
 	Metadata metadata.Interface
-	Config   *rest.Config
+	// Config is for what needs a client of its own; it holds no request back.
+	Config *rest.Config
 
-	eso   rest.Interface
+	core, apps, coordination, eso rest.Interface
+
 	codec runtime.ParameterCodec
 }
 
@@ -43,49 +41,46 @@ type Clients struct {
 func NewClients(config *rest.Config) (*Clients, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		eso.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme, authenticationv1.AddToScheme, coordinationv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("preparing the kinds of Kubernetes: %w", err)
+		}
+	}
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 	protobuf := rest.CopyConfig(config)
 	protobuf.ContentType = runtime.ContentTypeProtobuf
 	protobuf.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	core, err := kubernetes.NewForConfig(protobuf)
-	if err != nil {
-		return nil, fmt.Errorf("building a client of Kubernetes: %w", err)
+	c := &Clients{Config: config, codec: runtime.NewParameterCodec(scheme)}
+	for _, group := range []struct {
+		client  *rest.Interface
+		version schema.GroupVersion
+		path    string
+		config  *rest.Config
+	}{
+		{&c.core, corev1.SchemeGroupVersion, "/api", protobuf},
+		{&c.apps, appsv1.SchemeGroupVersion, "/apis", protobuf},
+		{&c.coordination, coordinationv1.SchemeGroupVersion, "/apis", protobuf},
+		{&c.eso, eso.GroupVersion(), "/apis", config}, // custom resources are served as JSON only
+	} {
+		own := rest.CopyConfig(group.config)
+		own.GroupVersion, own.APIPath, own.NegotiatedSerializer = &group.version, group.path, codecs
+		client, err := rest.RESTClientFor(own)
+		if err != nil {
+			return nil, fmt.Errorf("building a client of %s: %w", group.version, err)
+		}
+		*group.client = client
 	}
-	meta, err := metadata.NewForConfig(metadata.ConfigFor(config))
-	if err != nil {
+	var err error
+	if c.Metadata, err = metadata.NewForConfig(metadata.ConfigFor(config)); err != nil {
 		return nil, fmt.Errorf("building a metadata client: %w", err)
 	}
-	scheme := runtime.NewScheme()
-	if err := eso.AddToScheme(scheme); err != nil {
-		return nil, err
-	}
-	own := rest.CopyConfig(config)
-	version := eso.GroupVersion()
-	own.GroupVersion, own.APIPath = &version, "/apis"
-	own.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	client, err := rest.RESTClientFor(own)
-	if err != nil {
-		return nil, fmt.Errorf("building a client of %s: %w", eso.Group, err)
-	}
-	return &Clients{Core: core, Metadata: meta, Config: config, eso: client, codec: runtime.NewParameterCodec(scheme)}, nil
+	return c, nil
 }
 
-// ExternalSecrets is the client of a namespace; "" lists and watches all.
-func (c *Clients) ExternalSecrets(namespace string) *ExternalSecretClient {
-	return gentype.NewClientWithList(eso.ExternalSecrets, c.eso, c.codec, namespace,
-		func() *eso.ExternalSecret { return &eso.ExternalSecret{} },
-		func() *eso.ExternalSecretList { return &eso.ExternalSecretList{} })
-}
-
-// SecretStores is the client of a namespace; "" lists and watches all.
-func (c *Clients) SecretStores(namespace string) *SecretStoreClient {
-	return gentype.NewClientWithList(eso.SecretStores, c.eso, c.codec, namespace,
-		func() *eso.SecretStore { return &eso.SecretStore{} },
-		func() *eso.SecretStoreList { return &eso.SecretStoreList{} })
-}
-
-// ClusterSecretStores is the client of the cluster-wide stores.
-func (c *Clients) ClusterSecretStores() *ClusterSecretStoreClient {
-	return gentype.NewClientWithList(eso.ClusterSecretStores, c.eso, c.codec, "",
-		func() *eso.ClusterSecretStore { return &eso.ClusterSecretStore{} },
-		func() *eso.ClusterSecretStoreList { return &eso.ClusterSecretStoreList{} })
+// Raw reads a path of the API server, as JSON.
+func (c *Clients) Raw(ctx context.Context, segments ...string) ([]byte, error) {
+	return c.core.Get().AbsPath(segments...).SetHeader("Accept", runtime.ContentTypeJSON).DoRaw(ctx)
 }

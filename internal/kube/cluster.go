@@ -37,7 +37,7 @@ func (c *Cluster) Secret(ctx context.Context, namespace, name string) (*corev1.S
 		}
 	}
 	return held(c, "Secret/"+namespace+"/"+name, version, func() (*corev1.Secret, error) {
-		return c.Clients.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+		return c.Clients.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	})
 }
 
@@ -51,7 +51,7 @@ func (c *Cluster) ConfigMap(ctx context.Context, namespace, name string) (*corev
 		}
 	}
 	return held(c, "ConfigMap/"+namespace+"/"+name, version, func() (*corev1.ConfigMap, error) {
-		return c.Clients.Core.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+		return c.Clients.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
 	})
 }
 
@@ -96,9 +96,9 @@ func held[T metav1.Object](c *Cluster, key, version string, read func() (T, erro
 // exist. No audiences means the API server's own.
 func (c *Cluster) ServiceAccountToken(ctx context.Context, namespace, name string, audiences []string, expiry time.Duration) (redact.Bytes, error) {
 	seconds := int64(expiry.Seconds())
-	answer, err := c.Clients.Core.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
+	answer, err := c.Clients.ServiceAccountToken(ctx, namespace, name, &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: &seconds},
-	}, metav1.CreateOptions{})
+	})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -141,7 +141,7 @@ func (e *Events) create(ctx context.Context, next event, k *known) error {
 	if len(name) > maxName {
 		name = strings.TrimRight(name[:maxName], "-.")
 	}
-	created, err := e.clients.Core.CoreV1().Events(home(next)).Create(ctx, &corev1.Event{
+	created, err := e.clients.Events(home(next)).Create(ctx, &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", name, now.UnixNano()), Namespace: home(next)},
 		InvolvedObject: next.object, Type: next.kind, Reason: next.reason, Message: next.message,
 		Source: corev1.EventSource{Component: e.component}, ReportingController: e.component,
@@ -172,7 +172,7 @@ func (e *Events) again(ctx context.Context, next event, k *known) error {
 	if err != nil {
 		return err
 	}
-	if _, err = e.clients.Core.CoreV1().Events(home(next)).Patch(ctx, k.name, types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
+	if _, err = e.clients.Events(home(next)).Patch(ctx, k.name, types.MergePatchType, patch, metav1.PatchOptions{}); err == nil {
 		k.count++
 	}
 	return err

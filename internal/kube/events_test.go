@@ -25,7 +25,7 @@ func TestEventsThatRepeatAreCounted(t *testing.T) {
 	events.Emit(long, corev1.EventTypeNormal, "Created", strings.Repeat("x", 3000))
 	events.Close(t.Context())
 	events.Emit(of, corev1.EventTypeNormal, "Late", "after the end") // goes nowhere
-	list, err := c.Core.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{})
+	list, err := c.Events(namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestEventsOutliveTheirObjects(t *testing.T) {
 	of := corev1.ObjectReference{Kind: eso.KindExternalSecret, Namespace: namespace, Name: "db"}
 	events.Emit(of, corev1.EventTypeNormal, "Updated", "secret updated")
 	awaitEvents(t, c, namespace, 1)
-	if err := c.Core.CoreV1().Events(namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+	if err := c.Events(namespace).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	events.Emit(of, corev1.EventTypeNormal, "Updated", "secret updated")
@@ -64,7 +64,7 @@ func TestEventsOfWhatHasNoNamespace(t *testing.T) {
 	events := kube.NewEvents(c, "vaultsecret", quiet())
 	events.Emit(corev1.ObjectReference{Kind: eso.KindClusterSecretStore, Name: "store-" + namespace}, corev1.EventTypeWarning, "InvalidProviderConfig", "no client")
 	events.Close(t.Context())
-	list, err := c.Core.CoreV1().Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=store-" + namespace})
+	list, err := c.Events("default").List(t.Context(), metav1.ListOptions{FieldSelector: "involvedObject.name=store-" + namespace})
 	if err != nil || len(list.Items) != 1 {
 		t.Errorf("%d events, %v; want one in namespace default", len(list.Items), err)
 	}

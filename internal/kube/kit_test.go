@@ -96,7 +96,7 @@ func (c *cable) plug() {
 func awaitEvents(t *testing.T, c *kube.Clients, namespace string, want int) {
 	t.Helper()
 	sandbox.Eventually(t, func() error {
-		list, err := c.Core.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{})
+		list, err := c.Events(namespace).List(t.Context(), metav1.ListOptions{})
 		if err == nil && len(list.Items) != want {
 			err = fmt.Errorf("%d events, want %d", len(list.Items), want)
 		}

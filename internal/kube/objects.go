@@ -68,7 +68,7 @@ func (o Objects) NamespaceLabels(ctx context.Context, name string) (map[string]s
 			return m.Labels, nil
 		}
 	}
-	namespace, err := o.Clients.Core.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	namespace, err := o.Clients.Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}

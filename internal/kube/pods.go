@@ -18,7 +18,7 @@ const VaultSelector = "app.kubernetes.io/name in (vault,openbao),component=serve
 
 // VaultPods lists Vault's server Pods in a namespace, by name.
 func (c *Clients) VaultPods(ctx context.Context, namespace string) ([]corev1.Pod, error) {
-	list, err := c.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: VaultSelector})
+	list, err := c.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: VaultSelector})
 	if err != nil {
 		return nil, told("listing Vault's Pods in namespace "+namespace, err, nil)
 	}
@@ -30,7 +30,7 @@ func (c *Clients) VaultPods(ctx context.Context, namespace string) ([]corev1.Pod
 // port there: a ready one if there is one, else one that runs, for a sealed Vault is
 // not ready.
 func (c *Clients) behind(ctx context.Context, namespace, name string, port int32) (pod string, podPort int32, err error) {
-	service, err := c.Core.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+	service, err := c.Services(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return "", 0, fmt.Errorf("no such host: Service %s/%s does not exist", namespace, name)
 	}
@@ -40,7 +40,7 @@ func (c *Clients) behind(ctx context.Context, namespace, name string, port int32
 	if len(service.Spec.Selector) == 0 {
 		return "", 0, fmt.Errorf("the Service %s/%s selects no Pods", namespace, name)
 	}
-	list, err := c.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(service.Spec.Selector).String()})
+	list, err := c.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(service.Spec.Selector).String()})
 	if err != nil {
 		return "", 0, told("listing the Pods behind Service "+namespace+"/"+name, err, nil)
 	}

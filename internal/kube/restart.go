@@ -88,14 +88,13 @@ func (c *Clients) Restart(ctx context.Context, w Workload, contents map[string]s
 		return false, err
 	}
 	options := metav1.PatchOptions{FieldManager: fieldManager}
-	apps := c.Core.AppsV1()
 	switch w.Kind {
 	case Deployment:
-		_, err = apps.Deployments(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = c.Deployments(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	case StatefulSet:
-		_, err = apps.StatefulSets(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = c.StatefulSets(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	case DaemonSet:
-		_, err = apps.DaemonSets(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
+		_, err = c.DaemonSets(w.Namespace).Patch(ctx, w.Name, types.StrategicMergePatchType, patch, options)
 	default:
 		return false, fmt.Errorf("restarting %s: it is no %s, %s or %s", w, Deployment, StatefulSet, DaemonSet)
 	}

@@ -30,7 +30,7 @@ func (s Secrets) Version(namespace, name string) (resourceVersion string, known 
 
 // Current reads a Secret, nil when it does not exist.
 func (s Secrets) Current(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	secret, err := s.Clients.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := s.Clients.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -48,13 +48,13 @@ func (s Secrets) Apply(ctx context.Context, change plan.Change, fieldManager str
 	act, target := "creating", change.Secret
 	switch change.Action {
 	case plan.Create:
-		stored, err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Create(ctx, target, metav1.CreateOptions{FieldManager: fieldManager})
+		stored, err = s.Clients.Secrets(target.Namespace).Create(ctx, target, metav1.CreateOptions{FieldManager: fieldManager})
 	case plan.Update:
 		act = "updating"
-		stored, err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Update(ctx, target, metav1.UpdateOptions{FieldManager: fieldManager})
+		stored, err = s.Clients.Secrets(target.Namespace).Update(ctx, target, metav1.UpdateOptions{FieldManager: fieldManager})
 	case plan.Delete:
 		act, target = "deleting", change.Current
-		err = s.Clients.Core.CoreV1().Secrets(target.Namespace).Delete(ctx, target.Name, metav1.DeleteOptions{
+		err = s.Clients.Secrets(target.Namespace).Delete(ctx, target.Name, metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: &target.UID, ResourceVersion: &target.ResourceVersion},
 		})
 	default:

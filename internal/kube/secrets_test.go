@@ -57,7 +57,7 @@ func TestApplyThenNone(t *testing.T) {
 			es := mapping1(t, c, namespace, name, policy(creation, ""))
 			if existed {
 				foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"theirs": "1"}}, Data: map[string][]byte{"foreign": []byte("f")}}
-				if _, err := c.Core.CoreV1().Secrets(namespace).Create(t.Context(), foreign, metav1.CreateOptions{FieldManager: "somebody"}); err != nil {
+				if _, err := c.Secrets(namespace).Create(t.Context(), foreign, metav1.CreateOptions{FieldManager: "somebody"}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -136,7 +136,7 @@ func TestApplyToAChangedSecretIsStale(t *testing.T) {
 	}
 	changed := seen.DeepCopy()
 	changed.Labels["else"] = "1"
-	if _, err := c.Core.CoreV1().Secrets(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
+	if _, err := c.Secrets(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]plan.Change{
@@ -161,11 +161,11 @@ func TestNeverDeletesANamesake(t *testing.T) {
 	s := kube.Secrets{Clients: c}
 	es := mapping1(t, c, namespace, "db", policy(eso.CreateOwner, eso.DeleteDelete))
 	_, old := sync1(t, s, es, desired("a", "1"))
-	if err := c.Core.CoreV1().Secrets(namespace).Delete(t.Context(), "db", metav1.DeleteOptions{}); err != nil {
+	if err := c.Secrets(namespace).Delete(t.Context(), "db", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	namesake := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db"}}
-	if _, err := c.Core.CoreV1().Secrets(namespace).Create(t.Context(), namesake, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Secrets(namespace).Create(t.Context(), namesake, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Apply(t.Context(), plan.Decide(es, mapping.Desired{Absent: true, Proven: true}, old), "m"); !errors.Is(err, plan.ErrStale) {

@@ -109,7 +109,7 @@ func inCluster(host string) (clusterName, bool) {
 // DialPod opens a connection to a port of a Pod through the API server.
 func (c *Clients) DialPod(ctx context.Context, namespace, pod string, port int32) (net.Conn, error) {
 	what := fmt.Sprintf("port-forward to pod %s/%s:%d", namespace, pod, port)
-	url := c.Core.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	url := c.core.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	websocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, c.Config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)

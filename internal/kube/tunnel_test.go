@@ -73,10 +73,9 @@ func TestTunnelAfterABreak(t *testing.T) {
 
 func TestTunnelSaysWhyNot(t *testing.T) {
 	c, namespace, _ := stack(t)
-	core := c.Core.CoreV1()
 	for name, selector := range map[string]map[string]string{"headless": nil, "empty": {"app": "none"}} {
 		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{Selector: selector, Ports: []corev1.ServicePort{{Port: 8200}}}}
-		if _, err := core.Services(namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		if _, err := c.Services(namespace).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -56,8 +55,7 @@ func NewWatches(ctx context.Context, c *Clients, namespace string, log *slog.Log
 		stores:   informer(c.SecretStores(namespace), &eso.SecretStore{}),
 	}
 	metadataOf := func(resource string) cache.SharedIndexInformer {
-		return metadatainformer.NewFilteredMetadataInformer(c.Metadata, corev1.SchemeGroupVersion.WithResource(resource), namespace, 0,
-			cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}, nil).Informer()
+		return informer(c.Metadata.Resource(corev1.SchemeGroupVersion.WithResource(resource)).Namespace(namespace), &metav1.PartialObjectMetadata{})
 	}
 	w.secrets, w.configMaps = metadataOf("secrets"), metadataOf("configmaps")
 	if err := w.secrets.AddIndexers(cache.Indexers{byController: controllerUID}); err != nil {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	rbacv1client "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/rest"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -145,18 +146,22 @@ func TestWatchesOfOneNamespace(t *testing.T) {
 	admin, namespace, _ := stack(t)
 	clusterStore(t, admin, "store-"+namespace)
 	read := []string{"get", "list", "watch"}
+	rbac, err := rbacv1client.NewForConfig(admin.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "controller"}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{eso.Group}, Resources: []string{"externalsecrets", "secretstores"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"secrets", "configmaps"}, Verbs: read},
 	}}
-	if _, err := admin.Core.RbacV1().Roles(namespace).Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+	if _, err := rbac.Roles(namespace).Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	binding := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "controller"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "controller"},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "of-" + namespace}},
 	}
-	if _, err := admin.Core.RbacV1().RoleBindings(namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
+	if _, err := rbac.RoleBindings(namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	config := shared.Sandbox(t).RESTConfig()
@@ -185,7 +190,7 @@ func TestClusterReadsWhatChanged(t *testing.T) {
 	if secret, err := cluster.Secret(t.Context(), namespace, "approle"); secret != nil || err != nil {
 		t.Fatalf("an absent Secret: %v, %v; want nil, nil", secret, err)
 	}
-	if _, err := c.Core.CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "approle"}, Data: map[string][]byte{"id": []byte("1")}}, metav1.CreateOptions{}); err != nil {
+	if _, err := c.Secrets(namespace).Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "approle"}, Data: map[string][]byte{"id": []byte("1")}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	told.await(t, "Secret "+namespace+" approle false")
@@ -198,7 +203,7 @@ func TestClusterReadsWhatChanged(t *testing.T) {
 	if n := sent.count("GET", path) - before; n != 1 {
 		t.Errorf("%d reads of an unchanged Secret, want 1", n)
 	}
-	if _, err := c.Core.CoreV1().Secrets(namespace).Update(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "approle"}, Data: map[string][]byte{"id": []byte("2")}}, metav1.UpdateOptions{}); err != nil {
+	if _, err := c.Secrets(namespace).Update(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "approle"}, Data: map[string][]byte{"id": []byte("2")}}, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	sandbox.Eventually(t, func() error {

@@ -54,8 +54,7 @@ func (c *Clients) Workloads(ctx context.Context, namespace string) ([]Workload, 
 		}
 		return ""
 	}
-	apps := c.Core.AppsV1()
-	deployments, err := apps.Deployments(namespace).List(ctx, metav1.ListOptions{})
+	deployments, err := c.Deployments(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, told("listing the Deployments of "+namespace, err, nil)
 	}
@@ -67,7 +66,7 @@ func (c *Clients) Workloads(ctx context.Context, namespace string) ([]Workload, 
 		}
 		add(Deployment, &d.ObjectMeta, d.Spec.Selector, &d.Spec.Template, waits)
 	}
-	statefulSets, err := apps.StatefulSets(namespace).List(ctx, metav1.ListOptions{})
+	statefulSets, err := c.StatefulSets(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, told("listing the StatefulSets of "+namespace, err, nil)
 	}
@@ -75,7 +74,7 @@ func (c *Clients) Workloads(ctx context.Context, namespace string) ([]Workload, 
 		s := &statefulSets.Items[i]
 		add(StatefulSet, &s.ObjectMeta, s.Spec.Selector, &s.Spec.Template, onDelete(string(s.Spec.UpdateStrategy.Type)))
 	}
-	daemonSets, err := apps.DaemonSets(namespace).List(ctx, metav1.ListOptions{})
+	daemonSets, err := c.DaemonSets(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, told("listing the DaemonSets of "+namespace, err, nil)
 	}

@@ -102,22 +102,21 @@ func TestWorkloadsAndTheirRestart(t *testing.T) {
 	}
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 	selector := &metav1.LabelSelector{MatchLabels: labels}
-	apps := c.Core.AppsV1()
 	for _, d := range []*appsv1.Deployment{
 		{ObjectMeta: meta("web"), Spec: appsv1.DeploymentSpec{Selector: selector, Template: template(webPod)}},
 		{ObjectMeta: meta("paused"), Spec: appsv1.DeploymentSpec{Selector: selector, Template: template(webPod), Paused: true}},
 		{ObjectMeta: meta("without"), Spec: appsv1.DeploymentSpec{Selector: selector, Template: template(`{"containers":[{"name":"web"}]}`)}},
 	} {
-		if _, err := apps.Deployments(ns).Create(ctx, d, metav1.CreateOptions{}); err != nil {
+		if _, err := c.Deployments(ns).Create(ctx, d, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := apps.StatefulSets(ns).Create(ctx, &appsv1.StatefulSet{
+	if _, err := c.StatefulSets(ns).Create(ctx, &appsv1.StatefulSet{
 		ObjectMeta: meta("db"), Spec: appsv1.StatefulSetSpec{Selector: selector, Template: template(webPod)},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := apps.DaemonSets(ns).Create(ctx, &appsv1.DaemonSet{
+	if _, err := c.DaemonSets(ns).Create(ctx, &appsv1.DaemonSet{
 		ObjectMeta: meta("agent"), Spec: appsv1.DaemonSetSpec{
 			Selector: selector, Template: template(webPod), UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: appsv1.OnDeleteDaemonSetStrategyType},
 		},
@@ -170,13 +169,13 @@ func TestWorkloadsAndTheirRestart(t *testing.T) {
 			t.Errorf("%s was patched %d times, want 2", name, n)
 		}
 	}
-	web, err := apps.Deployments(ns).Get(ctx, "web", metav1.GetOptions{})
+	web, err := c.Deployments(ns).Get(ctx, "web", metav1.GetOptions{})
 	if err != nil || web.Generation != 3 {
 		t.Errorf("generation %d, want 3: made and restarted twice (%v)", web.Generation, err)
 	}
 	// The restart of one that saw nothing of the one before changes nothing.
 	restart(found["deployment/web"], map[string]string{"api-db": "2"}, true)
-	if web, err = apps.Deployments(ns).Get(ctx, "web", metav1.GetOptions{}); err != nil || web.Generation != 3 {
+	if web, err = c.Deployments(ns).Get(ctx, "web", metav1.GetOptions{}); err != nil || web.Generation != 3 {
 		t.Errorf("generation %d after the same once more, want 3 (%v)", web.Generation, err)
 	}
 }
