@@ -14,25 +14,57 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
 
-// askHidden asks for one line without showing it; the line loses surrounding white
-// space. The end of input is an empty line. Ctrl-C ends the asking; the terminal is
-// put back in any case. The caller has made sure of a terminal: see interactive.
-func (o *Options) askHidden(ctx context.Context, question string) (redact.Bytes, error) {
-	fmt.Fprint(o.ErrOut, question)
-	in := o.In.(*os.File)
-	before, err := term.GetState(int(in.Fd()))
+// hiddenInput is a terminal whose echo is off, from before the first question is
+// printed until show. What is typed or pasted between two questions stays hidden too.
+type hiddenInput struct {
+	in     *os.File
+	errOut io.Writer
+	show   func() // puts the terminal back; may be called more than once
+}
+
+// hide turns the terminal's echo off. It comes back with show, and at once when the
+// context ends, whatever goes on at that time.
+func (o *Options) hide(ctx context.Context) (*hiddenInput, error) {
+	in, ok := o.In.(*os.File)
+	if !ok {
+		return nil, errors.New("a hidden question needs a terminal")
+	}
+	fd := int(in.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the terminal's mode: %w", err)
 	}
-	line, err := awaitLine(ctx, func() ([]byte, error) { return term.ReadPassword(int(in.Fd())) })
-	if ctx.Err() != nil {
-		_ = term.Restore(int(in.Fd()), before)
+	restore := func() { _ = term.Restore(fd, before) } // a terminal that is gone needs none
+	if err := echoOff(in); err != nil {
+		restore()
+		return nil, fmt.Errorf("turning the terminal's echo off: %w", err)
 	}
-	fmt.Fprintln(o.ErrOut)
+	stop := context.AfterFunc(ctx, restore)
+	return &hiddenInput{in: in, errOut: o.ErrOut, show: func() { stop(); restore() }}, nil
+}
+
+// ask prints the question and reads one line, which loses surrounding white space. The
+// end of input is an empty line.
+func (h *hiddenInput) ask(ctx context.Context, question string) (redact.Bytes, error) {
+	fmt.Fprint(h.errOut, question)
+	// The reader does not touch the terminal's mode: it may outlive the asking.
+	line, err := awaitLine(ctx, func() ([]byte, error) { return readLine(h.in) })
+	fmt.Fprintln(h.errOut)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return bytes.TrimSpace(line), err
+}
+
+// askHidden asks one question without showing the answer. The caller has made sure of a
+// terminal: see interactive.
+func (o *Options) askHidden(ctx context.Context, question string) (redact.Bytes, error) {
+	h, err := o.hide(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer h.show()
+	return h.ask(ctx, question)
 }
 
 // confirm asks a question that only yes answers. Where nobody can be asked it fails
