@@ -32,7 +32,8 @@ type elector struct {
 	name, identity string
 	log            *slog.Logger
 	// lost is called when the Lease was not renewed within renewWithin, counted from
-	// when the last renewal that succeeded was sent, however long later ones take.
+	// when the last renewal that succeeded was sent, however long later ones take, and
+	// when the Lease turns out to be another's.
 	lost func()
 
 	// lease is as last read or written, since is when its version was seen first.
@@ -64,7 +65,8 @@ func (e *elector) acquire(ctx context.Context) bool {
 	}
 }
 
-// keep renews the Lease until ctx is done.
+// keep renews the Lease until ctx is done. One that turns out to be another's is lost at
+// once.
 func (e *elector) keep(ctx context.Context) {
 	for {
 		select {
@@ -72,7 +74,12 @@ func (e *elector) keep(ctx context.Context) {
 			return
 		case <-time.After(renewEvery):
 		}
-		if err := e.try(ctx); err != nil && ctx.Err() == nil {
+		err := e.try(ctx)
+		if errors.Is(err, errHeld) {
+			e.lost()
+			return
+		}
+		if err != nil && ctx.Err() == nil {
 			e.log.Warn("the Lease was not renewed and is tried again", "name", e.name, "error", err.Error())
 		}
 	}

@@ -157,6 +157,26 @@ func TestLeaseWithoutAnAnswer(t *testing.T) {
 	})
 }
 
+// Whoever finds the Lease in other hands, which an administrator can bring about, ends
+// at once and does not wait for its own time to run out.
+func TestNeverWorksBesideANewHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &table{}
+		e, work := electing(t, at, "me")
+		if !e.acquire(t.Context()) {
+			t.Fatal("a free Lease was not taken")
+		}
+		go e.keep(work)
+		other, taken := "other", time.Now()
+		at.version++
+		at.lease.ResourceVersion, at.lease.Spec.HolderIdentity = strconv.Itoa(at.version), &other
+		<-work.Done()
+		if ended := time.Since(taken); ended > 2*renewEvery {
+			t.Errorf("work ended %s after another took the Lease", ended)
+		}
+	})
+}
+
 // What is in flight may end after a SIGTERM, and not for ever.
 func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
