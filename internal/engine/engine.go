@@ -95,17 +95,7 @@ func (e Engine) Preview(ctx context.Context, es *eso.ExternalSecret) Outcome {
 // want is everything up to the wanted Secret: whose it is, whether it is well
 // formed, what Vault has, what comes of it.
 func (e Engine) want(ctx context.Context, es *eso.ExternalSecret) (mapping.Desired, error) {
-	readers, err := e.open(ctx, es)
-	if err != nil {
-		return mapping.Desired{}, err
-	}
-	if errs := eso.Validate(es); len(errs) > 0 {
-		return mapping.Desired{}, invalidError{errs.ToAggregate()}
-	}
-	if err := readers.failed(es); err != nil {
-		return mapping.Desired{}, err
-	}
-	in, err := e.collect(ctx, es, readers)
+	in, err := e.Inputs(ctx, es)
 	if err != nil {
 		return mapping.Desired{}, err
 	}
