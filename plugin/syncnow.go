@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -44,7 +45,7 @@ func newSyncNowCommand(o *Options) *cobra.Command {
 	f.BoolVar(&s.wait, "wait", true, "wait for the controller's answer")
 	f.DurationVar(&s.timeout, "timeout", 2*time.Minute, "how long to wait for one answer")
 	f.BoolVar(&s.local, "local", false, "run the sync here; no controller is needed")
-	f.BoolVar(&s.restart, "restart", false, "restart the workloads that use the Secret, if it really changed")
+	f.BoolVar(&s.restart, "restart", false, "restart the workloads that use the Secret, once for each content, if it changed or they missed a change")
 	return c
 }
 
@@ -58,7 +59,7 @@ type syncResult struct {
 	timeout bool
 	// asked only: --wait=false.
 	unwaited bool
-	restarts []diagnose.Workload
+	secret   *corev1.Secret // as it is after the sync, nil when it could not be seen
 	notes    []string
 }
 
@@ -90,8 +91,12 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 			fmt.Fprintf(s.ErrOut, "error: there is no ExternalSecret %s in namespace %s\n", name, f.namespace)
 		}
 	}
+	var all []settled
 	gather.Each(16, f.mappings, func(es *eso.ExternalSecret) syncResult { return s.one(ctx, es) }, func(i int, r syncResult) {
 		s.say(f.mappings[i], r)
+		if r.answer == synced {
+			all = append(all, settled{es: f.mappings[i], secret: r.secret, changed: r.changes != nil && r.changes.any()})
+		}
 		switch {
 		case r.timeout:
 			worst = ExitTimeout
@@ -99,6 +104,12 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 			worst = ExitBad
 		}
 	})
+	if s.restart && ctx.Err() == nil {
+		done, err := restartConsumers(ctx, s.gather, all)
+		if !s.sayRestarts(done, err, s.allNamespaces) && worst == ExitOK {
+			worst = ExitBad
+		}
+	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(s.ErrOut, "interrupted: what was asked for stays asked for, in the annotation "+eso.AnnotationForceSync+"; no Secret was left half written")
 		return ctx.Err()
@@ -109,7 +120,7 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 	return exit(worst)
 }
 
-// one syncs one mapping and, if asked to, restarts what uses its Secret.
+// one syncs one mapping and compares its Secret before and after.
 func (s *syncing) one(ctx context.Context, es *eso.ExternalSecret) syncResult {
 	start := time.Now()
 	before, seen := s.secret(ctx, es)
@@ -125,31 +136,13 @@ func (s *syncing) one(ctx context.Context, es *eso.ExternalSecret) syncResult {
 	}
 	after, seenAfter := s.secret(ctx, es)
 	if !seen || !seenAfter {
-		r.notes = append(r.notes, "you may not see the Secret, so its changes are not told")
+		r.notes = append(r.notes, "you may not see the Secret, so its changes are not told and nothing is restarted for it")
 		return r
 	}
 	changes := compareKeys(before, after)
 	r.changes = &changes
-	if s.restart && changes.any() {
-		s.roll(ctx, es, &r)
-	}
+	r.secret = after
 	return r
-}
-
-// roll restarts the workloads that use the Secret.
-func (s *syncing) roll(ctx context.Context, es *eso.ExternalSecret, r *syncResult) {
-	workloads, err := s.gather.Consumers(ctx, es.Namespace, es.TargetName())
-	if err != nil {
-		r.answer, r.message = failed, fmt.Sprintf("synced, but the workloads could not be found: %s", gather.Clean(err.Error()))
-		return
-	}
-	for _, w := range workloads {
-		if err := restart(ctx, s.clients, es.Namespace, w, time.Now(), pluginManager); err != nil {
-			r.answer, r.message = failed, "synced, but "+gather.Clean(err.Error())
-			return
-		}
-		r.restarts = append(r.restarts, w)
-	}
 }
 
 // say prints one result as soon as it is there.
@@ -168,9 +161,6 @@ func (s *syncing) say(es *eso.ExternalSecret, r syncResult) {
 	case r.answer == failed:
 		fmt.Fprintf(out, "%s %s failed after %s: %s\n", mark(diagnose.StatusFail), name, took(r.took), clipLine(r.message))
 		fmt.Fprintf(s.ErrOut, "hint: kubectl vaultsecret diagnose -n %s %s\n", es.Namespace, es.Name)
-	}
-	for _, w := range r.restarts {
-		fmt.Fprintf(out, "  restarted %s/%s\n", w.Kind, w.Name)
 	}
 	for _, note := range r.notes {
 		fmt.Fprintf(s.ErrOut, "note: %s: %s\n", name, note)

@@ -2,6 +2,9 @@ package gather
 
 import (
 	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
@@ -35,4 +38,10 @@ func (g *Gatherer) Open(ctx context.Context, s eso.Store, namespace string) (kv.
 		return nil, nil, err
 	}
 	return session.reader, session.client, nil
+}
+
+// Changed is when a mapping's controller last changed the data of its Secret, zero when
+// that is not known.
+func Changed(secret *corev1.Secret, mapping string) time.Time {
+	return dataChanged(secret.ManagedFields, eso.FieldManager(mapping))
 }

@@ -46,6 +46,30 @@ func NewPayload(path string, version int, fields map[string]any) Payload {
 // Fields returns the decoded object itself. The caller must not change it.
 func (p Payload) Fields() map[string]any { return p.fields }
 
+// Copy returns the decoded object, copied to its depth, for the caller to change.
+func (p Payload) Copy() map[string]any {
+	fields, _ := clone(p.fields).(map[string]any)
+	return fields
+}
+
+func clone(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, one := range v {
+			out[name] = clone(one)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, one := range v {
+			out[i] = clone(one)
+		}
+		return out
+	}
+	return value
+}
+
 // Keys returns the names of the top-level fields, sorted.
 func (p Payload) Keys() []string { return slices.Sorted(maps.Keys(p.fields)) }
 

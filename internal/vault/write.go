@@ -33,6 +33,9 @@ const writing = "cannot write secret data to Vault"
 // newest version's number (0: nothing was ever written there). mount and key are as in
 // DataPath. Numbers in data should be json.Number, whose form survives.
 //
+// To change one field, change it in Payload.Copy of a read, and write that with the
+// Version that was read: all other fields stay as they were.
+//
 // A write is sent once. When the answer is lost, the path is read: it tells whether the
 // new version is this one. Errors are *kv.Error, with ErrConflict or ErrUnsure as cause.
 func (c *Client) Write(ctx context.Context, mount, key string, data map[string]any, cas int) (Version, error) {
@@ -136,42 +139,6 @@ func (c *Client) lookBack(ctx context.Context, mount, key string, data map[strin
 	lost.Err = ErrUnsure
 	lost.Detail += "; " + ErrUnsure.Error()
 	return Version{}, lost
-}
-
-// Change reads the newest version of a KV v2 secret, lets change alter its fields, and
-// writes the whole back under check-and-set, so that all other fields stay literally as
-// they were. was is the version that was changed. An error of change is returned as it
-// is, and nothing is written then.
-func (c *Client) Change(ctx context.Context, mount, key string, change func(fields map[string]any) error) (was int, made Version, err error) {
-	payload, err := c.Read(ctx, mount, 2, kv.Ref{Key: key})
-	if err != nil {
-		return 0, Version{}, err
-	}
-	fields, _ := clone(payload.Fields()).(map[string]any)
-	if err := change(fields); err != nil {
-		return payload.Version, Version{}, err
-	}
-	made, err = c.Write(ctx, mount, key, fields, payload.Version)
-	return payload.Version, made, err
-}
-
-// clone copies decoded JSON deeply; payloads are shared and never changed.
-func clone(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, one := range v {
-			out[name] = clone(one)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, one := range v {
-			out[i] = clone(one)
-		}
-		return out
-	}
-	return value
 }
 
 // flawed names the first field that JSON cannot carry: encoding/json would replace
