@@ -105,8 +105,10 @@ func commands(namespace string) [][]string {
 func TestNeverShowsAValue(t *testing.T) {
 	sb := shared.Sandbox(t)
 	namespace, token := scene(t, sb)
+	logged := false
 	for _, line := range commands(namespace) {
 		output, _ := invoke(t, sb, line...)
+		logged = logged || strings.Contains(output, "/namespaces/"+namespace+"/externalsecrets")
 		for _, secret := range []string{canary, token} {
 			encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 			for _, form := range []string{secret, encoded[:len(encoded)-4], fmt.Sprintf("%x", secret)} {
@@ -115,6 +117,9 @@ func TestNeverShowsAValue(t *testing.T) {
 				}
 			}
 		}
+	}
+	if !logged {
+		t.Error("-v=9 logged no request at all")
 	}
 }
 

@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/version"
@@ -30,7 +33,13 @@ type Options struct {
 	VaultAddr string
 	// PortForward is auto, never or always.
 	PortForward string
+	// Verbosity is client-go's log level; bodies are never logged.
+	Verbosity int
 }
+
+// mostVerbose is the highest log level at which client-go shows requests and headers (the
+// Authorization masked); above it would show bodies, and with them Secrets.
+const mostVerbose = 7
 
 func newOptions(streams genericiooptions.IOStreams) *Options {
 	flags := genericclioptions.NewConfigFlags(true)
@@ -49,6 +58,7 @@ func (o *Options) addFlags(root *cobra.Command) {
 	flags.StringVar(&o.Color, "color", "auto", "colour: auto, always or never; auto honours a terminal, TERM=dumb and NO_COLOR")
 	flags.StringVar(&o.VaultAddr, "vault-addr", "", "address of Vault; VAULT_ADDR, else the store's server, when empty")
 	flags.StringVar(&o.PortForward, "port-forward", kube.ForwardAuto, "reach an in-cluster Vault through its Pod: auto (when its name does not resolve here), never or always")
+	flags.IntVarP(&o.Verbosity, "v", "v", 0, "log the requests to Kubernetes: 6 their URLs, 7 their headers too; bodies, and with them Secrets, are never logged")
 	for name, values := range map[string][]string{"color": {"auto", "always", "never"}, "port-forward": {"auto", "never", "always"}} {
 		_ = root.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
@@ -71,6 +81,21 @@ func (o *Options) validate() error {
 	}
 	if o.VaultAddr == "" {
 		o.VaultAddr = os.Getenv("VAULT_ADDR")
+	}
+	return o.logRequests()
+}
+
+// logRequests has client-go log to our stderr.
+func (o *Options) logRequests() error {
+	var flags flag.FlagSet
+	klog.InitFlags(&flags)
+	klog.SetOutput(o.ErrOut)
+	for name, value := range map[string]string{
+		"v": strconv.Itoa(min(o.Verbosity, mostVerbose)), "logtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true",
+	} {
+		if err := flags.Set(name, value); err != nil {
+			return usage("--v=%d: %v", o.Verbosity, err)
+		}
 	}
 	return nil
 }
