@@ -41,7 +41,8 @@ func (o *Options) text(w io.Writer) io.Writer {
 	if utf8Locale() {
 		return w
 	}
-	return asciiWriter{w, strings.NewReplacer("→", "->", "←", "<-", "…", "...", "–", "-", "·", "-")}
+	return asciiWriter{w, strings.NewReplacer("→", "->", "←", "<-", "…", "...", "–", "-", "·", "-",
+		"├── ", "|-- ", "└── ", "`-- ", "│", "|")}
 }
 
 type asciiWriter struct {

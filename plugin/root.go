@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,23 @@ func Run(ctx context.Context, args []string, streams genericiooptions.IOStreams)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return ExitFailed // the caller knows the signal
 	}
-	return finish(err, commandName(ran), streams.ErrOut)
+	code := finish(err, commandName(ran), streams.ErrOut)
+	if trouble, ok := troubleOf(ran); ok && code == ExitFailed && err.Error() != "" {
+		return trouble
+	}
+	return code
+}
+
+// troubleCode is the annotation of a command whose exit code for "could not do it"
+// is another than 1, because 1 has a meaning of its own there.
+const troubleCode = "exit-code-of-trouble"
+
+func troubleOf(c *cobra.Command) (int, bool) {
+	if c == nil {
+		return 0, false
+	}
+	code, err := strconv.Atoi(c.Annotations[troubleCode])
+	return code, err == nil
 }
 
 // Complete answers kubectl, which calls kubectl_complete-vaultsecret with the words
@@ -74,7 +91,7 @@ func newRoot(o *Options) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("look", newStatusCommand(o), newDiagnoseCommand(o))
+	add("look", newStatusCommand(o), newDiagnoseCommand(o), newDiffCommand(o), newHistoryCommand(o), newTreeCommand(o), newEventsCommand(o))
 	add("act", newSyncNowCommand(o), newUnsealCommand(o))
 	add("setup", newInitCommand(o))
 	add("other", newVersionCommand(o), newCompletionCommand(o))

@@ -163,25 +163,15 @@ func (g *Gatherer) namespaceOf(ctx context.Context, name string) (namespace, err
 }
 
 // eventsOf lists the events of one kind of object in a namespace, by object name,
-// newest last. object "" asks for those of all objects, once.
+// newest last, once.
 func (g *Gatherer) eventsOf(ctx context.Context, namespace, kind string) (map[string][]diagnose.Event, error) {
 	return g.events.get(namespace+"/"+kind, func() (map[string][]diagnose.Event, error) {
-		ctx, cancel := g.limited(ctx)
-		defer cancel()
 		byName := map[string][]diagnose.Event{}
-		options := metav1.ListOptions{FieldSelector: "involvedObject.kind=" + kind, Limit: chunk}
-		for {
-			list, err := g.Clients.Events(namespace).List(ctx, options)
-			if err != nil {
-				return nil, err
-			}
-			for i := range list.Items {
-				e := &list.Items[i]
-				byName[e.InvolvedObject.Name] = append(byName[e.InvolvedObject.Name], event(e))
-			}
-			if options.Continue = list.Continue; list.Continue == "" {
-				break
-			}
+		err := g.listEvents(ctx, namespace, kind, func(e *corev1.Event) {
+			byName[e.InvolvedObject.Name] = append(byName[e.InvolvedObject.Name], event(e))
+		})
+		if err != nil {
+			return nil, err
 		}
 		for _, events := range byName {
 			slices.SortStableFunc(events, func(a, b diagnose.Event) int { return a.Last.Compare(b.Last) })

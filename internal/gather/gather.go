@@ -75,7 +75,7 @@ func New(config Config) *Gatherer {
 	}
 	g := &Gatherer{Config: config, resolver: store.Resolver{Cluster: &kube.Cluster{Clients: config.Clients}}}
 	g.sessions = &store.Sessions{Resolver: g.resolver, Now: config.Now, Dial: config.Dial}
-	g.pass = &store.Pass{Sessions: g.sessions}
+	g.pass = &store.Pass{Sessions: g.sessions, Objects: kube.Objects{Clients: config.Clients}}
 	return g
 }
 

@@ -48,6 +48,18 @@ func method(s *eso.Store) string {
 	return ""
 }
 
+// admitted opens a store for a namespace that its conditions admit, as a controller
+// does; anything else is an error.
+func (g *Gatherer) admitted(ctx context.Context, s eso.Store, namespace string) (*opened, error) {
+	if g.NoLogin {
+		return nil, &kv.Error{Kind: kv.BadConfig, Detail: diagnose.NoLogin}
+	}
+	if err := g.pass.Admits(ctx, s, namespace); err != nil {
+		return nil, err
+	}
+	return g.open(ctx, s, namespace)
+}
+
 // open logs in, or returns why not. Only the store's own credential is used.
 func (g *Gatherer) open(ctx context.Context, s eso.Store, namespace string) (*opened, error) {
 	key := loginKey{store: s.String()}

@@ -240,10 +240,7 @@ func (g *Gatherer) newest(ctx context.Context, es *eso.ExternalSecret, o *Overvi
 		}
 		v := s.Spec.Provider.Vault
 		path := vault.DataPath(v.Mount(), v.KVVersion(), r.ref.Key)
-		newest := diagnose.Unknown[int](diagnose.NoLogin)
-		if !g.NoLogin {
-			newest = g.newestVersion(ctx, &d, s, es.Namespace, r.ref.Key)
-		}
+		newest := g.newestVersion(ctx, &d, s, es.Namespace, r.ref.Key)
 		for i := range o.Sources {
 			if o.Sources[i].Path == path {
 				o.Sources[i].Newest = newest
@@ -253,7 +250,7 @@ func (g *Gatherer) newest(ctx context.Context, es *eso.ExternalSecret, o *Overvi
 }
 
 func (g *Gatherer) newestVersion(ctx context.Context, d *denials, s *eso.Store, namespace, key string) diagnose.Fact[int] {
-	session, err := g.open(ctx, *s, namespace)
+	session, err := g.admitted(ctx, *s, namespace)
 	if err != nil {
 		return diagnose.Unknown[int](d.reason("use what the store names", err))
 	}

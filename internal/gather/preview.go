@@ -78,7 +78,7 @@ func (a anyClass) Open(ctx context.Context, ref eso.StoreRef, namespace string) 
 	case s.Spec.Provider.Vault == nil:
 		return nil, kv.ErrForeignStore
 	}
-	session, err := a.g.open(ctx, *s, namespace)
+	session, err := a.g.admitted(ctx, *s, namespace)
 	if err != nil {
 		return nil, err
 	}

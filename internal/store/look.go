@@ -36,6 +36,12 @@ func (r Resolver) Connection(ctx context.Context, store eso.Store, namespace str
 	return config, nil
 }
 
+// Admits is why a store's conditions do not admit a namespace, nil when they do; an
+// error is a *kv.Error. It asks Pass.Objects where a condition goes by labels.
+func (p *Pass) Admits(ctx context.Context, store eso.Store, namespace string) error {
+	return p.admits(ctx, store, namespace)
+}
+
 // Look opens a store whatever its class, for those who only look, and returns the
 // client of its session beside the reader. The credential is the store's own.
 func (p *Pass) Look(ctx context.Context, store eso.Store, namespace string) (kv.Reader, *vault.Client, error) {
