@@ -26,15 +26,21 @@ type MappingDiff struct {
 	Secret    SecretStatus `json:"secret"`
 	// Action is what a sync would do: Create, Update, Delete, None, Conflict,
 	// Blocked, or Unknown.
-	Action    string          `json:"action"`
-	Added     []string        `json:"added"`
-	Changed   []string        `json:"changed"`
-	Removed   []string        `json:"removed"`
-	Unchanged []string        `json:"unchanged"`
-	Metadata  []string        `json:"metadata"`
-	Sources   []SourceVersion `json:"sources"`
+	Action    string        `json:"action"`
+	Added     []string      `json:"added"`
+	Changed   []string      `json:"changed"`
+	Removed   []string      `json:"removed"`
+	Unchanged []string      `json:"unchanged"`
+	Metadata  []string      `json:"metadata"`
+	Sources   []PathVersion `json:"sources"`
 	// Error is why the Secret cannot be written, or why nothing is known.
 	Error string `json:"error,omitempty"`
+}
+
+// PathVersion is one path in Vault and the version that was read; none for KV v1.
+type PathVersion struct {
+	Path    string `json:"path"`
+	Version int    `json:"version,omitempty"`
 }
 
 // DeepCopyObject makes the list printable by cli-runtime; printers only read.
@@ -114,15 +120,15 @@ func mappingDiff(es *eso.ExternalSecret, d gather.Difference) MappingDiff {
 	m := MappingDiff{
 		Namespace: es.Namespace, Name: es.Name, Secret: SecretStatus{Name: es.TargetName()}, Action: string(d.Action),
 		Added: notNil(d.Added), Changed: notNil(d.Changed), Removed: notNil(d.Removed), Unchanged: notNil(d.Same),
-		Metadata: notNil(d.Metadata), Sources: []SourceVersion{}, Error: d.Refused,
+		Metadata: notNil(d.Metadata), Sources: []PathVersion{}, Error: d.Refused,
 	}
 	if d.Action == "" {
-		m.Action, m.Error = "Unknown", "unknown: "+d.Unknown
+		m.Action, m.Error = "Unknown", "there is nothing to compare with: "+d.Unknown
 	} else {
 		m.Secret.Exists = &d.Exists
 	}
 	for _, s := range d.Sources {
-		m.Sources = append(m.Sources, SourceVersion{Path: s.Path, Version: s.Version})
+		m.Sources = append(m.Sources, PathVersion{s.Path, s.Version})
 	}
 	return m
 }
@@ -142,8 +148,12 @@ func (l *looking) printDiff(d MappingDiff) {
 	if !*d.Secret.Exists {
 		old = "no Secret " + d.Namespace + "/" + d.Secret.Name
 	}
-	if len(d.Sources) > 0 {
-		new += ": " + kvColumn(d.Sources)
+	var sources []SourceVersion
+	for _, s := range d.Sources {
+		sources = append(sources, SourceVersion{Path: s.Path, Version: s.Version})
+	}
+	if len(sources) > 0 {
+		new += ": " + kvColumn(sources)
 	}
 	l.diffLine("", "--- "+old)
 	l.diffLine("", "+++ "+new)

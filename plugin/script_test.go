@@ -73,12 +73,14 @@ func withController(t *testing.T) *sandbox.Sandbox {
 }
 
 // TestScripts runs testdata/script: each script has a namespace $NS and a KV mount
-// $MOUNT with app/db in it, a store "vault" whose token may read all of the mount,
-// and the commands below.
+// $MOUNT with app/db in it, a Secret "vault-token" whose token may read all of the
+// mount and of the KV v1 mount $MOUNT_V1, a token $DATA_TOKEN that may read the mount's
+// data alone, and the commands below.
 //
 //	apply FILE             kubectl apply with $VARIABLES of the file replaced
 //	exits CODE COMMAND…    run a command that must end with the code
 //	eventually COMMAND…    run a command until it succeeds
+//	shows TEXT COMMAND…    run a command until its standard output has the text
 func TestScripts(t *testing.T) {
 	sb := withController(t)
 	testscript.Run(t, testscript.Params{
@@ -88,7 +90,9 @@ func TestScripts(t *testing.T) {
 			mount := sb.KVMount(t, 2)
 			sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": canary})
 			namespace := sb.Namespace(t)
-			token := sb.VaultToken(t, fmt.Sprintf("path \"%s/*\" { capabilities = [\"read\", \"list\"] }", mount))
+			old := sb.KVMount(t, 1)
+			token := sb.VaultToken(t, fmt.Sprintf("path \"%s/*\" { capabilities = [\"read\", \"list\"] }\npath \"%s/*\" { capabilities = [\"read\"] }", mount, old))
+			dataToken := sb.VaultToken(t, fmt.Sprintf("path \"%s/data/*\" { capabilities = [\"read\"] }", mount))
 			if _, err := sb.Client().CoreV1().Secrets(namespace).Create(context.Background(), &corev1.Secret{
 				ObjectMeta: metav1.ObjectMeta{Name: "vault-token"}, Data: map[string][]byte{"token": []byte(token)},
 			}, metav1.CreateOptions{}); err != nil {
@@ -106,13 +110,13 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			for name, value := range map[string]string{
-				"NS": namespace, "MOUNT": mount, "ROOT_TOKEN": sb.RootToken, "LANG": "C.UTF-8", "HOME": env.WorkDir,
+				"NS": namespace, "MOUNT": mount, "MOUNT_V1": old, "ROOT_TOKEN": sb.RootToken, "DATA_TOKEN": dataToken, "LANG": "C.UTF-8", "HOME": env.WorkDir,
 			} {
 				env.Setenv(name, value)
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"apply": apply, "exits": exits, "eventually": eventually},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"apply": apply, "exits": exits, "eventually": eventually, "shows": shows},
 	})
 }
 
@@ -147,6 +151,18 @@ func eventually(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%v", err)
+		}
+	}
+}
+
+func shows(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		_ = ts.Exec(args[1], args[2:]...) // what it shows is what counts
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("standard output has no %q", args[0])
 		}
 	}
 }
