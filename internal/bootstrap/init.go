@@ -1,23 +1,19 @@
 package bootstrap
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"time"
 
-	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
 // ErrInitialized: a server of Vault is initialized already.
 var ErrInitialized = errors.New("this Vault is already initialized")
+
+// ErrKeysLost: Vault was initialized and nobody has its keys.
+var ErrKeysLost = errors.New("the answer with the keys did not arrive")
 
 // CheckInit looks at a request before anything is made or sent.
 func CheckInit(r vault.InitRequest) error {
@@ -34,132 +30,50 @@ func CheckInit(r vault.InitRequest) error {
 	return nil
 }
 
-// Init initializes the first server. It refuses when any server is initialized, and
-// when one cannot be asked: that one may be.
-func Init(ctx context.Context, servers []Server, r vault.InitRequest) (vault.InitAnswer, error) {
-	if err := CheckInit(r); err != nil {
-		return vault.InitAnswer{}, err
-	}
+// CheckServers returns the state of the server that is to be initialized. It is an error
+// when any of the servers, which belong to one Vault, is initialized, and when one cannot
+// be asked: that one may be.
+func CheckServers(ctx context.Context, first string, servers []Server) (State, error) {
+	var chosen State
 	for _, s := range States(ctx, servers) {
-		if s.Err != nil {
-			return vault.InitAnswer{}, fmt.Errorf("whether %s is initialized is not known: %w", s.Server, s.Err)
-		}
-		if s.Initialized {
-			return vault.InitAnswer{}, fmt.Errorf("%s: %w", s.Server, ErrInitialized)
-		}
-	}
-	answer, err := servers[0].Client.Init(ctx, r)
-	if unreachable(err) {
-		return vault.InitAnswer{}, fmt.Errorf("%s: %w; it may be initialized by now, with keys that nobody has: look with kubectl vaultsecret unseal --status, and if it is, empty its storage before the next init", servers[0].Name, err)
-	}
-	if err != nil {
-		return vault.InitAnswer{}, fmt.Errorf("%s: %w", servers[0].Name, err)
-	}
-	return answer, nil
-}
-
-// KeyFile is the file that keeps what init returned.
-type KeyFile struct {
-	file *os.File
-	path string
-	full bool
-}
-
-// CreateKeyFile makes the file, mode 0600, and puts it on disk before Vault is asked:
-// what Vault says afterwards can be kept. It never overwrites.
-func CreateKeyFile(path string) (*KeyFile, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("%s exists and is not overwritten; name another file", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("creating the output file: %w", err)
-	}
-	k := &KeyFile{file: f, path: path}
-	if err := k.sync(); err != nil {
-		k.Abandon()
-		return nil, fmt.Errorf("putting %s on disk: %w", path, err)
-	}
-	return k, nil
-}
-
-func (k *KeyFile) sync() error {
-	if err := k.file.Sync(); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(k.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
-// keyDocument is the form of `vault operator init -format=json`.
-type keyDocument struct {
-	KeysBase64 []string `json:"unseal_keys_b64"`
-	KeysHex    []string `json:"unseal_keys_hex"`
-	Shares     int      `json:"unseal_shares"`
-	Threshold  int      `json:"unseal_threshold"`
-	RootToken  string   `json:"root_token"`
-}
-
-// Write keeps the answer, in the form of `vault operator init -format=json`.
-func (k *KeyFile) Write(answer vault.InitAnswer, r vault.InitRequest) error {
-	d := keyDocument{Shares: r.Shares, Threshold: r.Threshold, RootToken: string(answer.RootToken.Reveal())}
-	for _, share := range answer.Shares {
-		text := string(share.Reveal())
-		d.KeysBase64 = append(d.KeysBase64, text)
-		if raw, err := base64.StdEncoding.DecodeString(text); err == nil {
-			d.KeysHex = append(d.KeysHex, hex.EncodeToString(raw))
+		switch {
+		case s.Err != nil:
+			return State{}, fmt.Errorf("whether %s is initialized is not known: %w", s.Server, s.Err)
+		case s.Initialized:
+			return State{}, fmt.Errorf("%s: %w", s.Server, ErrInitialized)
+		case s.Server == first:
+			chosen = s
 		}
 	}
-	raw, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return errors.New("encoding the keys")
-	}
-	k.full = true
-	if _, err := k.file.Write(append(raw, '\n')); err != nil {
-		return fmt.Errorf("writing %s: %w", k.path, err)
-	}
-	if err := k.sync(); err != nil {
-		return fmt.Errorf("putting %s on disk: %w", k.path, err)
-	}
-	return k.file.Close()
+	return chosen, nil
 }
 
-// Abandon removes a file that holds nothing.
-func (k *KeyFile) Abandon() {
-	if !k.full {
-		k.file.Close()
-		os.Remove(k.path)
+// Init initializes one server, for which CheckServers found nothing against it. It is not
+// interrupted by the end of the context: the answer holds the only copy of the keys. When
+// there is no answer it looks at what became of the server.
+func Init(ctx context.Context, s Server, r vault.InitRequest) (vault.InitAnswer, error) {
+	ctx = context.WithoutCancel(ctx)
+	answer, err := s.Client.Init(ctx, r)
+	switch {
+	case err == nil:
+		return answer, nil
+	case !unanswered(err):
+		return vault.InitAnswer{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
+	now := s.state(ctx)
+	for deadline := time.Now().Add(lookBound); now.Err != nil && time.Now().Before(deadline); now = s.state(ctx) {
+		pause(ctx, 200*time.Millisecond)
+	}
+	switch {
+	case now.Err != nil:
+		err = fmt.Errorf("%w; whether it is initialized now is not known: %w", err, now.Err)
+	case now.Initialized:
+		err = fmt.Errorf("%w: it IS initialized now, with keys that nobody has; empty its storage before the next init (%w)", ErrKeysLost, err)
+	default:
+		err = fmt.Errorf("%w; it is not initialized: run init again", err)
+	}
+	return vault.InitAnswer{}, fmt.Errorf("%s: %w", s.Name, err)
 }
 
-// ReadShares reads shares from a file that init wrote, or from text with one a line.
-// A document names its threshold and that many shares are enough.
-func ReadShares(r io.Reader) ([]redact.Bytes, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("reading the shares: %w", err)
-	}
-	var d keyDocument
-	if json.Unmarshal(raw, &d) == nil && len(d.KeysBase64) > 0 {
-		enough := min(max(d.Threshold, 1), len(d.KeysBase64))
-		var shares []redact.Bytes
-		for _, share := range d.KeysBase64[:enough] {
-			shares = append(shares, redact.Bytes(share))
-		}
-		return shares, nil
-	}
-	var shares []redact.Bytes
-	for line := range bytes.Lines(raw) {
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			shares = append(shares, line)
-		}
-	}
-	if len(shares) == 0 {
-		return nil, errors.New("no share in the file: write one a line, or give the file that init wrote")
-	}
-	return shares, nil
-}
+// lookBound is how long Init looks for a server that did not answer.
+const lookBound = 20 * time.Second

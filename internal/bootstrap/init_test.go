@@ -13,7 +13,7 @@ import (
 
 func TestInitRefusesAnInitializedVault(t *testing.T) {
 	_, all := servers(t)
-	_, err := Init(t.Context(), all, vault.InitRequest{Shares: 1, Threshold: 1})
+	_, err := CheckServers(t.Context(), "vault-0", all)
 	wants(t, err, ErrInitialized, "vault-0")
 }
 
@@ -43,7 +43,7 @@ func TestCheckInit(t *testing.T) {
 // another one.
 func TestNeverOverwritesOrOpensTheKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	file, err := CreateKeyFile(path)
+	file, err := CreateKeyFile(path, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,14 +51,14 @@ func TestNeverOverwritesOrOpensTheKeyFile(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("mode %v, %v; want 0600 before anything is written", info.Mode(), err)
 	}
-	if _, err := CreateKeyFile(path); err == nil || !strings.Contains(err.Error(), "not overwritten") {
+	if _, err := CreateKeyFile(path, 2); err == nil || !strings.Contains(err.Error(), "not overwritten") {
 		t.Errorf("a second file at the same path: %v", err)
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(filepath.Join(t.TempDir(), "elsewhere"), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateKeyFile(link); err == nil {
+	if _, err := CreateKeyFile(link, 2); err == nil {
 		t.Error("a dangling link was followed")
 	}
 	answer := vault.InitAnswer{Shares: []redact.Bytes{redact.Bytes("c2hhcmUx"), redact.Bytes("c2hhcmUy")}, RootToken: redact.Bytes("root-token")}
@@ -79,7 +79,7 @@ func TestNeverOverwritesOrOpensTheKeyFile(t *testing.T) {
 
 func TestAnUnusedKeyFileGoes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	file, err := CreateKeyFile(path)
+	file, err := CreateKeyFile(path, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func servers(t *testing.T) (*sandbox.Sandbox, []Server) {
 	}
 	t.Cleanup(func() {
 		ctx := context.Background()
-		_ = Reset(ctx, all) // an open server has nothing to reset
+		_, _ = Reset(ctx, all) // an open server has nothing to reset
 		if err := sb.UnsealVault(ctx); err != nil {
 			t.Errorf("opening Vault again: %v", err)
 		}

@@ -1,19 +1,20 @@
 package bootstrap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
-// Errors that end an unseal. Their text says what state was left.
+// Errors that end an unseal. What Run returns says besides what state was left.
 var (
+	// ErrNoAnswer: no server could be asked.
+	ErrNoAnswer = errors.New("no server of Vault answers")
 	// ErrAutoUnseal: shares do not open this seal.
 	ErrAutoUnseal = errors.New("this Vault unseals itself with a key service")
 	// ErrNotInitialized: there is nothing to unseal yet.
@@ -23,278 +24,219 @@ var (
 	// ErrWrongShares: the threshold was reached and the shares do not fit.
 	ErrWrongShares = errors.New("the shares do not open this Vault; Vault cannot tell which of them was wrong")
 	// ErrMigration: a seal migration waits for shares that are given for it.
-	ErrMigration = errors.New("a seal migration is pending; repeat with --migrate to go through with it")
+	ErrMigration = errors.New("a seal migration is pending")
+	// ErrNoMigration: shares were to be given for a migration that nobody asked for.
+	ErrNoMigration = errors.New("no seal migration is pending")
 	// ErrStillSealed: enough shares were given and the server stays sealed.
 	ErrStillSealed = errors.New("enough shares were given, and the server is still sealed")
+	// ErrNotJoined: a server does not join the cluster of the others.
+	ErrNotJoined = errors.New("not initialized, and it does not join the cluster of the others")
+	// ErrNoMoreShares is returned by Ask when it has none left, and by Run then: who has
+	// the next share goes on.
+	ErrNoMoreShares = errors.New("no more shares")
+	// ErrInterrupted: the context ended.
+	ErrInterrupted = errors.New("interrupted")
 )
 
-// ErrNoMoreShares is returned by Ask when it has none left.
-var ErrNoMoreShares = errors.New("no more shares")
-
 // Unseal unseals servers. Each share is asked for once and sent to every server that is
-// sealed at that time; a server that joins later is given the same shares again.
+// sealed at that time; a server that joins later, or restarts, is given the same shares
+// again.
 type Unseal struct {
 	Servers []Server
 	// Migrate gives the shares for a seal migration.
 	Migrate bool
+	// Join tells servers that are not initialized to join the others' cluster; nil waits
+	// for them to do so themselves.
+	Join *Join
 	// Ask returns the next share; progress tells how many of threshold were given.
 	Ask func(ctx context.Context, progress, threshold int) (redact.Bytes, error)
 	// Say is told what happened, for a person.
 	Say func(server, text string)
-	// Settle bounds how long a server may take to open after its last share, or to
-	// join its cluster; 0 is half a minute.
+	// Settle bounds how long a server may take to open after its last share, to answer
+	// again, or to join its cluster; 0 is half a minute.
 	Settle time.Duration
 
 	shares []redact.Bytes
-	seen   map[string]vault.SealStatus
-	given  map[string]int // shares of ours that a server has taken
+	known  map[string]known
 }
 
-// Run unseals until every server is open, or Ask has no more shares, which is no
-// error while progress was made: somebody else has the next one.
+// known is what this run knows of a server that is sealed.
+type known struct {
+	last vault.SealStatus
+	// offered is how many of our shares it was given.
+	offered int
+}
+
+// Run unseals until every server is open, or Ask has no more shares. It must be called
+// once. Its errors end in the state of every server.
 func (u *Unseal) Run(ctx context.Context) error {
 	if u.Settle == 0 {
 		u.Settle = 30 * time.Second
 	}
-	u.seen, u.given = map[string]vault.SealStatus{}, map[string]int{}
-	states, err := readable(States(ctx, u.Servers))
-	if err != nil {
+	u.known = map[string]known{}
+	err := u.run(ctx)
+	switch {
+	case err == nil, errors.Is(err, ErrNoAnswer):
 		return err
+	case ctx.Err() != nil:
+		err = interruption{ctx.Err()}
+	case errors.Is(err, ErrWrongShares):
+		// One of the shares is wrong on the other servers too.
+		u.drop(ctx)
 	}
-	if err := u.check(states); err != nil {
-		return err
-	}
+	return fmt.Errorf("%w. State now: %s", err, left(ctx, u.Servers))
+}
+
+func (u *Unseal) run(ctx context.Context) error {
 	for {
-		sealed, waiting, err := u.sealed(ctx)
+		sealed, waiting, err := u.look(ctx)
+		switch {
+		case err != nil:
+		case len(sealed) > 0:
+			err = u.round(ctx, sealed)
+		case len(waiting) > 0:
+			err = u.join(ctx, waiting)
+		default:
+			return nil
+		}
 		if err != nil {
-			return err
-		}
-		if len(sealed) == 0 {
-			if !waiting {
-				return nil
-			}
-			if err := u.join(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := u.catchUp(ctx, sealed); err != nil {
-			return err
-		}
-		if sealed, _, err = u.sealed(ctx); err != nil || len(sealed) == 0 {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		if err := u.next(ctx, sealed); err != nil {
 			return err
 		}
 	}
 }
 
-// check looks at what no share can help.
-func (u *Unseal) check(states []State) error {
-	initialized := false
-	for _, s := range states {
+// interruption is ErrInterrupted with the context's own error behind it.
+type interruption struct{ cause error }
+
+func (interruption) Error() string     { return ErrInterrupted.Error() }
+func (i interruption) Unwrap() []error { return []error{ErrInterrupted, i.cause} }
+
+// Takes returns an error when no share can help: what Run would say before it asks for
+// the first one. Servers that are open need none.
+func Takes(states []State, migrate bool) error {
+	ok, err := readable(states)
+	if err != nil {
+		return err
+	}
+	initialized, pending, sealed := false, false, false
+	for _, s := range ok {
 		switch {
-		case s.AutoUnseals() && s.Sealed && !s.Migration:
-			return fmt.Errorf("%s: seal type %q: %w; shares are recovery keys and do not open it. Check the key service and Vault's log", s.Server, s.Type, ErrAutoUnseal)
-		case s.Migration && s.Sealed && !u.Migrate:
-			return fmt.Errorf("%s: %w", s.Server, ErrMigration)
+		case s.Initialized && s.Sealed && s.AutoUnseals():
+			return fmt.Errorf("%s: seal type %q: %w; its shares are recovery keys and do not open it. Check that the key service answers, and Vault's log", s.Server, s.Type, ErrAutoUnseal)
+		case s.Sealed && s.Migration && !migrate:
+			return fmt.Errorf("%s: %w; the shares go through with it when they are given with --migrate", s.Server, ErrMigration)
 		}
 		initialized = initialized || s.Initialized
+		sealed = sealed || s.Sealed && s.Initialized
+		pending = pending || s.Migration
 	}
 	if !initialized {
-		return fmt.Errorf("%w: kubectl vaultsecret init", ErrNotInitialized)
+		return fmt.Errorf("%w; do so with: kubectl vaultsecret init", ErrNotInitialized)
+	}
+	if migrate && sealed && !pending {
+		return fmt.Errorf("%w on any server; unseal without --migrate", ErrNoMigration)
 	}
 	return nil
 }
 
-// sealed lists the servers that take shares now; waiting says that others have yet to
-// join the cluster.
-func (u *Unseal) sealed(ctx context.Context) (sealed []Server, waiting bool, err error) {
+// look sorts the servers: sealed ones take shares now, waiting ones have yet to join the
+// cluster.
+func (u *Unseal) look(ctx context.Context) (sealed, waiting []Server, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, false, fmt.Errorf("interrupted: %w; %s", err, left(ctx, u.Servers))
+		return nil, nil, err
 	}
 	states := States(ctx, u.Servers)
-	if _, err := readable(states); err != nil {
-		return nil, false, err
+	if err := Takes(states, u.Migrate); err != nil {
+		return nil, nil, err
 	}
 	for i, s := range states {
 		switch {
 		case s.Err != nil:
 		case !s.Initialized:
-			waiting = true
+			waiting = append(waiting, u.Servers[i])
 		case s.Sealed:
-			if err := u.compare(s.Server, s.SealStatus); err != nil {
-				return nil, false, fmt.Errorf("%s: %w; %s", s.Server, err, left(ctx, u.Servers))
+			k := u.known[s.Server]
+			if k.lost(s.SealStatus) {
+				return nil, nil, fmt.Errorf("%s: %w", s.Server, ErrReset)
 			}
-			u.seen[s.Server] = s.SealStatus
+			k.last = s.SealStatus
+			u.known[s.Server] = k
 			sealed = append(sealed, u.Servers[i])
 		default:
-			delete(u.seen, s.Server)
+			delete(u.known, s.Server)
 		}
 	}
 	return sealed, waiting, nil
 }
 
-// compare notices that somebody reset a server's progress since we last looked.
-func (u *Unseal) compare(server string, now vault.SealStatus) error {
-	before, ok := u.seen[server]
-	if ok && before.Progress > 0 && u.given[server] > 0 && (now.Nonce != before.Nonce || now.Progress < before.Progress) {
-		return ErrReset
-	}
-	return nil
+// lost notices that progress that holds a share of ours is gone.
+func (k known) lost(now vault.SealStatus) bool {
+	return k.offered > 0 && k.last.Progress > 0 && now.Sealed && (now.Nonce != k.last.Nonce || now.Progress < k.last.Progress)
 }
 
-// catchUp gives a server that was not there before the shares that others have.
-func (u *Unseal) catchUp(ctx context.Context, sealed []Server) error {
+// round gives servers that are behind a share that others have, else asks for one.
+func (u *Unseal) round(ctx context.Context, sealed []Server) error {
+	behind := false
 	for _, s := range sealed {
-		for u.given[s.Name] < len(u.shares) {
-			opened, taken, err := u.give(ctx, s, u.shares[u.given[s.Name]])
-			if err != nil {
+		if n := u.known[s.Name].offered; n < len(u.shares) {
+			behind = true
+			if _, err := u.give(ctx, s, u.shares[n]); err != nil {
 				return err
 			}
-			if opened {
-				break
-			}
-			if !taken { // it has this one from somebody else
-				u.given[s.Name]++
-			}
+			u.offered(s.Name, n+1)
 		}
 	}
-	return nil
+	if behind {
+		return nil
+	}
+	return u.next(ctx, sealed)
+}
+
+// offered keeps how many shares a server was given; one that opened is forgotten.
+func (u *Unseal) offered(name string, n int) {
+	if k, ok := u.known[name]; ok {
+		k.offered = n
+		u.known[name] = k
+	}
 }
 
 // next asks for one share and gives it to every sealed server.
 func (u *Unseal) next(ctx context.Context, sealed []Server) error {
-	first := u.seen[sealed[0].Name]
+	first := u.known[sealed[0].Name].last
 	share, err := u.Ask(ctx, first.Progress, first.Threshold)
 	if errors.Is(err, ErrNoMoreShares) {
-		return fmt.Errorf("%w: %s. Whoever has the next share goes on with: kubectl vaultsecret unseal", ErrNoMoreShares, left(ctx, u.Servers))
+		return err
 	}
 	if err != nil {
-		return fmt.Errorf("reading a share: %w; %s", err, left(ctx, u.Servers))
+		return fmt.Errorf("reading a share: %w", err)
 	}
-	taken := false
+	held := false
+	for _, mine := range u.shares {
+		held = held || bytes.Equal(mine, share)
+	}
 	for _, s := range sealed {
-		_, ok, err := u.give(ctx, s, share)
+		valid, err := u.give(ctx, s, share)
 		if err != nil {
 			return err
 		}
-		taken = taken || ok
+		if !valid {
+			return nil // for no other server either
+		}
+		if !held {
+			u.offered(s.Name, len(u.shares)+1)
+		}
 	}
-	if taken {
+	if !held {
 		u.shares = append(u.shares, share)
 	}
 	return nil
 }
 
-// give sends one share to one server and judges the answer.
-func (u *Unseal) give(ctx context.Context, s Server, share redact.Bytes) (opened, taken bool, err error) {
-	before := u.seen[s.Name]
-	now, err := s.Client.Unseal(ctx, share, u.Migrate)
-	if unreachable(err) {
-		u.Say(s.Name, "no answer; looking at what it did with the share")
-		now, err = u.poll(ctx, s, func(vault.SealStatus) bool { return true })
-	}
-	if err != nil {
-		return false, false, u.refused(ctx, s, err)
-	}
-	if before.Progress > 0 && now.Sealed && now.Nonce != "" && now.Nonce != before.Nonce {
-		return false, false, fmt.Errorf("%s: %w; %s", s.Name, ErrReset, left(ctx, u.Servers))
-	}
-	switch {
-	case now.Sealed && before.Progress+1 >= now.Threshold && now.Progress == 0:
-		u.Say(s.Name, "all shares given; waiting for it to open")
-		if now, err = u.poll(ctx, s, func(n vault.SealStatus) bool { return !n.Sealed }); err != nil {
-			return false, false, fmt.Errorf("%s: %w: a raft follower must reach its leader (check retry_join and Vault's log); %s", s.Name, ErrStillSealed, left(ctx, u.Servers))
-		}
-		fallthrough
-	case !now.Sealed:
-		u.Say(s.Name, "unsealed")
-		delete(u.seen, s.Name)
-		u.given[s.Name]++
-		return true, true, nil
-	case now.Progress == before.Progress:
-		u.Say(s.Name, fmt.Sprintf("this share was given before; still %d of %d", now.Progress, now.Threshold))
-	default:
-		u.Say(s.Name, fmt.Sprintf("%d of %d shares", now.Progress, now.Threshold))
-		u.given[s.Name]++
-		taken = true
-	}
-	u.seen[s.Name] = now
-	return false, taken, nil
-}
-
-// refused tells a text that is no share from a set of shares that does not fit.
-func (u *Unseal) refused(ctx context.Context, s Server, err error) error {
-	text := err.Error()
-	if kv.KindOf(err) != kv.BadRequest {
-		return fmt.Errorf("%s: %w; %s", s.Name, err, left(ctx, u.Servers))
-	}
-	for _, format := range []string{"must be a valid hex or base64", "shorter than minimum", "longer than maximum"} {
-		if strings.Contains(text, format) {
-			u.Say(s.Name, "this is no share (a share is hexadecimal or base64 text); it does not count")
-			return nil
+// drop resets the progress that holds shares of ours.
+func (u *Unseal) drop(ctx context.Context) {
+	for _, s := range u.Servers {
+		if k, ok := u.known[s.Name]; ok && k.last.Progress > 0 {
+			_, _ = s.Client.ResetUnseal(ctx) // the state that is said afterwards is looked up anew
 		}
 	}
-	return fmt.Errorf("%s: %w; the progress is back to 0: %s", s.Name, ErrWrongShares, left(ctx, u.Servers))
-}
-
-// join waits, bounded, for a server that is not initialized to join its cluster.
-func (u *Unseal) join(ctx context.Context) error {
-	deadline := time.Now().Add(u.Settle)
-	for {
-		waiting := ""
-		for _, s := range States(ctx, u.Servers) {
-			if s.Err == nil && !s.Initialized {
-				waiting = s.Server
-			}
-		}
-		if waiting == "" {
-			return nil
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("%s has not joined the raft cluster: %w; give it retry_join in its configuration, or run in it: vault operator raft join; %s", waiting, ErrStillSealed, left(ctx, u.Servers))
-		}
-		pause(ctx, 200*time.Millisecond)
-	}
-}
-
-// poll asks a server until done, or until the bound.
-func (u *Unseal) poll(ctx context.Context, s Server, done func(vault.SealStatus) bool) (vault.SealStatus, error) {
-	deadline := time.Now().Add(u.Settle)
-	for {
-		now, err := s.Client.SealStatus(ctx)
-		if err == nil && done(now) {
-			return now, nil
-		}
-		if err == nil {
-			err = ErrStillSealed
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			return now, err
-		}
-		pause(ctx, 200*time.Millisecond)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-}
-
-// Reset drops the shares given so far on every sealed server.
-func Reset(ctx context.Context, servers []Server) error {
-	var errs []error
-	for _, s := range servers {
-		if _, err := s.Client.ResetUnseal(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.Name, err))
-		}
-	}
-	return errors.Join(errs...)
 }

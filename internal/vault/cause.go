@@ -41,7 +41,25 @@ func (c *Client) failed(act, path string, err error) *kv.Error {
 	return e
 }
 
+// Causes that a person can mend where the client was made.
+var (
+	// ErrUnknownAuthority: no CA that is known here signed the server's certificate.
+	ErrUnknownAuthority = errors.New("certificate signed by unknown authority")
+	// ErrOtherName: the server's certificate is for other names.
+	ErrOtherName = errors.New("certificate for another name")
+)
+
 func sentinel(err error) error {
+	var (
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+	)
+	switch {
+	case errors.As(err, &authority):
+		return ErrUnknownAuthority
+	case errors.As(err, &host):
+		return ErrOtherName
+	}
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, syscall.ECONNREFUSED} {
 		if errors.Is(err, known) {
 			return known

@@ -40,6 +40,9 @@ type Config struct {
 	// Certificate and Key are a PEM client certificate; both or neither.
 	Certificate []byte
 	Key         redact.Bytes
+	// ServerName is the name that the server's certificate is verified against; the
+	// host of Address when empty.
+	ServerName string
 	// Timeout bounds one call with its repetitions; 0 is a minute.
 	Timeout time.Duration
 	// MaxRetries is how often a failed request is repeated; nil is 2, and a 503

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/hashicorp/vault/api"
@@ -46,10 +47,11 @@ func (c *Client) SealStatus(ctx context.Context) (SealStatus, error) {
 	return c.seal(ctx, "asking for the seal status", request{path: "sys/seal-status", anonymous: true})
 }
 
-// Unseal gives one share.
+// Unseal gives one share. It is sent once: a share that came in twice would look like
+// somebody else's duplicate.
 func (c *Client) Unseal(ctx context.Context, share redact.Bytes, migrate bool) (SealStatus, error) {
 	return c.seal(ctx, "unsealing", request{
-		method: http.MethodPut, path: "sys/unseal", anonymous: true, hide: []redact.Bytes{share},
+		method: http.MethodPut, path: "sys/unseal", anonymous: true, once: true, hide: []redact.Bytes{share},
 		body: api.UnsealOpts{Key: string(share.Reveal()), Migrate: migrate},
 	})
 }
@@ -86,11 +88,24 @@ type InitRequest struct {
 	Shares, Threshold int
 	// PGPKeys are base64 public keys, one a share, in order; nil for plain shares.
 	PGPKeys []string
+	// RootTokenPGPKey is a base64 public key, "" for a plain root token.
+	RootTokenPGPKey string
+	// Recovery asks for recovery keys, which is what there is to split where a key
+	// service unseals.
+	Recovery bool
+}
+
+func (r InitRequest) body() api.InitRequest {
+	if r.Recovery {
+		return api.InitRequest{RecoveryShares: r.Shares, RecoveryThreshold: r.Threshold, RecoveryPGPKeys: r.PGPKeys, RootTokenPGPKey: r.RootTokenPGPKey}
+	}
+	return api.InitRequest{SecretShares: r.Shares, SecretThreshold: r.Threshold, PGPKeys: r.PGPKeys, RootTokenPGPKey: r.RootTokenPGPKey}
 }
 
 // InitAnswer holds what only the one who initialised ever sees.
 type InitAnswer struct {
-	// Shares are base64 (or, with PGPKeys, base64 of the encrypted share).
+	// Shares are base64 (or, with PGPKeys, base64 of the encrypted share), of the
+	// recovery key when that was asked for.
 	Shares    []redact.Bytes
 	RootToken redact.Bytes
 }
@@ -101,14 +116,33 @@ func (c *Client) Init(ctx context.Context, r InitRequest) (InitAnswer, error) {
 	var out api.InitResponse
 	_, err := c.fetch(ctx, "initializing", request{
 		method: http.MethodPut, path: "sys/init", anonymous: true, once: true,
-		body: api.InitRequest{SecretShares: r.Shares, SecretThreshold: r.Threshold, PGPKeys: r.PGPKeys},
+		body: r.body(),
 	}, &out)
 	if err != nil {
 		return InitAnswer{}, err
 	}
 	answer := InitAnswer{RootToken: redact.Bytes(out.RootToken)}
-	for _, share := range out.KeysB64 {
+	keys := out.KeysB64
+	if r.Recovery {
+		keys = out.RecoveryKeysB64
+	}
+	for _, share := range keys {
 		answer.Shares = append(answer.Shares, redact.Bytes(share))
 	}
 	return answer, nil
+}
+
+// RaftJoin tells a server that is not initialized to join the raft cluster that the
+// server at leader (an API address, as the joining server sees it) is of. ca holds PEM
+// certificates to verify it by, nil for the system's.
+func (c *Client) RaftJoin(ctx context.Context, leader string, ca []byte) error {
+	var answer api.RaftJoinResponse
+	_, err := c.fetch(ctx, "joining the raft cluster", request{
+		method: http.MethodPut, path: "sys/storage/raft/join", anonymous: true, once: true,
+		body: api.RaftJoinRequest{LeaderAPIAddr: leader, LeaderCACert: string(ca)},
+	}, &answer)
+	if err == nil && !answer.Joined {
+		return errors.New("joining the raft cluster: Vault says that it did not join")
+	}
+	return err
 }

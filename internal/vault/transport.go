@@ -16,7 +16,7 @@ func (c Config) transport() (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 8, MaxResponseHeaderBytes: 64 << 10,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}, ForceAttemptHTTP2: true,
 		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 	}
 	if c.Dial != nil {
