@@ -74,6 +74,13 @@ func (i *initOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var file *bootstrap.KeyFile
+	if i.outputFile != "" { // before Vault is asked anything
+		if file, err = bootstrap.CreateKeyFile(i.outputFile, i.request.Shares); err != nil {
+			return err
+		}
+		defer file.Abandon()
+	}
 	first := chosen[0]
 	state, err := bootstrap.CheckServers(ctx, first.Name, family)
 	switch {
@@ -84,9 +91,10 @@ func (i *initOptions) run(ctx context.Context) error {
 	}
 	i.request.Recovery = state.Type != "" && state.Type != "shamir"
 	if i.dryRun != "none" {
-		return i.wouldInit(state)
+		fmt.Fprintf(i.ErrOut, "%s would be initialized: %s. Nothing was changed.\n", state.Server, i.split())
+		return nil
 	}
-	answer, err := i.initialize(ctx, first)
+	answer, err := i.initialize(ctx, first, file)
 	if err != nil {
 		return err
 	}
@@ -126,19 +134,6 @@ func (i *initOptions) complete() (err error) {
 	return nil
 }
 
-// wouldInit ends a dry run: what could be found out without writing is fine.
-func (i *initOptions) wouldInit(state bootstrap.State) error {
-	if i.outputFile != "" {
-		file, err := bootstrap.CreateKeyFile(i.outputFile, i.request.Shares)
-		if err != nil {
-			return err
-		}
-		file.Abandon()
-	}
-	fmt.Fprintf(i.ErrOut, "%s would be initialized: %s. Nothing was changed.\n", state.Server, i.split())
-	return nil
-}
-
 // split says what the key is split into.
 func (i *initOptions) split() string {
 	kind, use := "key shares", "unseal"
@@ -148,16 +143,8 @@ func (i *initOptions) split() string {
 	return fmt.Sprintf("%d %s, %d of them %s", i.request.Shares, kind, i.request.Threshold, use)
 }
 
-// initialize keeps the answer in the file, or shows it on a terminal.
-func (i *initOptions) initialize(ctx context.Context, first bootstrap.Server) (vault.InitAnswer, error) {
-	var file *bootstrap.KeyFile
-	if i.outputFile != "" {
-		var err error
-		if file, err = bootstrap.CreateKeyFile(i.outputFile, i.request.Shares); err != nil {
-			return vault.InitAnswer{}, err
-		}
-		defer file.Abandon()
-	}
+// initialize keeps the answer in the file, or shows it on a terminal without one.
+func (i *initOptions) initialize(ctx context.Context, first bootstrap.Server, file *bootstrap.KeyFile) (vault.InitAnswer, error) {
 	if ctx.Err() != nil {
 		return vault.InitAnswer{}, ctx.Err()
 	}
