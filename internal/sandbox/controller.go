@@ -56,6 +56,19 @@ func (s *Sandbox) StartController(ctx context.Context, flags ...string) error {
 	})
 }
 
+// StartProgram runs another program under a name of its own, until StopProgram or the
+// sandbox's end; it inherits only PATH, HOME and TMPDIR. Its log is DIR/NAME.log.
+func (s *Sandbox) StartProgram(name, binary string, env []string, args ...string) (pid int, err error) {
+	if err := s.start(name, binary, env, args...); err != nil {
+		return 0, err
+	}
+	p, _ := s.process(name)
+	return p.PID, nil
+}
+
+// StopProgram ends a program that StartProgram started: by SIGTERM, then by SIGKILL.
+func (s *Sandbox) StopProgram(name string) { s.stop(name) }
+
 // MetricsURL is the page of the controller's metrics, while it runs.
 func (s *Sandbox) MetricsURL() string { return "http://" + local(s.state.Ports.Metrics) + "/metrics" }
 

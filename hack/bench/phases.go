@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// patience is how long nothing may come before a run is given up.
+const patience = time.Minute
+
+// asked are the requests of a phase, by kind.
+type asked struct {
+	Vault      counts `json:"vaultRequests"`
+	Kubernetes counts `json:"kubernetesRequests"`
+}
+
+// coldResult: all mappings are there before the controller starts.
+type coldResult struct {
+	// FirstSecret is seconds from the start of the process, Ready until the last.
+	FirstSecret float64 `json:"firstSecretSeconds"`
+	Ready       float64 `json:"allReadySeconds"`
+	// PerSecond counts from the first Secret on: the rate without the start.
+	PerSecond    float64 `json:"objectsPerSecond"`
+	ShareOfFloor float64 `json:"shareOfFloor"`
+	CPU          float64 `json:"cpuSeconds"`
+	asked
+}
+
+func (r *run) cold(ctx context.Context) error {
+	if err := r.apply(ctx, 0, r.Mappings); err != nil {
+		return fmt.Errorf("creating the mappings: %w", err)
+	}
+	if _, _, err := r.asked.since(); err != nil {
+		return err
+	}
+	keys := r.keys(0, r.Mappings)
+	secrets, ready := r.seen.secrets(keys...), r.seen.synced(keys, "")
+	if err := r.start(); err != nil {
+		return err
+	}
+	for _, e := range []*expected{secrets, ready} {
+		if err := r.seen.wait(ctx, e, patience); err != nil {
+			return err
+		}
+	}
+	c := &r.result.Cold
+	begin := r.controller.started
+	c.FirstSecret, c.Ready = secrets.first().Sub(begin).Seconds(), ready.last().Sub(begin).Seconds()
+	c.PerSecond = float64(r.Mappings) / ready.last().Sub(secrets.first()).Seconds()
+	c.ShareOfFloor = c.PerSecond / r.result.Floor.FirstSyncs
+	u, err := r.controller.usage(ctx)
+	if err != nil {
+		return err
+	}
+	c.CPU = u.CPUSeconds
+	time.Sleep(2 * time.Second) // events are written after the rest
+	c.Vault, c.Kubernetes, err = r.asked.since()
+	return err
+}
+
+// refreshResult: nothing changes, the interval alone makes mappings due.
+type refreshResult struct {
+	Seconds float64 `json:"seconds"`
+	// Refreshes is the controller's own count, Rounds that by mapping.
+	Refreshes  int     `json:"refreshes"`
+	Rounds     float64 `json:"rounds"`
+	CPUPer1000 float64 `json:"cpuSecondsPer1000"`
+	asked
+}
+
+func (r *run) unchanged(ctx context.Context, window time.Duration) (refreshResult, error) {
+	var u refreshResult
+	before, err := r.controller.usage(ctx)
+	if err != nil {
+		return u, err
+	}
+	if _, _, err := r.asked.since(); err != nil {
+		return u, err
+	}
+	begin := time.Now()
+	select {
+	case <-time.After(window):
+	case <-ctx.Done():
+		return u, ctx.Err()
+	}
+	after, err := r.controller.usage(ctx)
+	if err != nil {
+		return u, err
+	}
+	u.Vault, u.Kubernetes, err = r.asked.since()
+	u.Seconds, u.Refreshes = time.Since(begin).Seconds(), after.Syncs-before.Syncs
+	u.Rounds = float64(u.Refreshes) / float64(r.Mappings)
+	if u.Refreshes > 0 {
+		u.CPUPer1000 = (after.CPUSeconds - before.CPUSeconds) / float64(u.Refreshes) * 1000
+	}
+	return u, err
+}
+
+// forcedResult: nothing changes, every mapping is asked for at once.
+type forcedResult struct {
+	Seconds      float64 `json:"seconds"`
+	PerSecond    float64 `json:"refreshesPerSecond"`
+	ShareOfFloor float64 `json:"shareOfFloor"`
+	CPUPer1000   float64 `json:"cpuSecondsPer1000"`
+	asked
+}
+
+// forced asks for mappings 0..n by annotation, which is a request of the harness for
+// each. The floor counts only the controller's status writes, so the share is at most
+// about a half.
+func (r *run) forced(ctx context.Context) (forcedResult, error) {
+	var f forcedResult
+	if _, _, err := r.asked.since(); err != nil {
+		return f, err
+	}
+	before, err := r.controller.usage(ctx)
+	if err != nil {
+		return f, err
+	}
+	tag := r.tag()
+	ready := r.seen.synced(r.keys(0, r.Mappings), tag)
+	begin := time.Now()
+	err = each(ctx, 0, r.Mappings, atOnce, func(ctx context.Context, i int) error { return r.force(ctx, i, tag) })
+	if err != nil {
+		return f, err
+	}
+	if err := r.seen.wait(ctx, ready, patience); err != nil {
+		return f, err
+	}
+	f.Seconds = ready.last().Sub(begin).Seconds()
+	f.PerSecond = float64(r.Mappings) / f.Seconds
+	f.ShareOfFloor = f.PerSecond / r.result.Floor.Refreshes
+	after, err := r.controller.usage(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.CPUPer1000 = (after.CPUSeconds - before.CPUSeconds) / float64(r.Mappings) * 1000
+	f.Vault, f.Kubernetes, err = r.asked.since()
+	return f, err
+}
+
+// changedResult: some paths get new values, the interval makes their mappings due.
+type changedResult struct {
+	Mappings int `json:"mappings"`
+	// Last is seconds from the last value's write to the last Secret that has one.
+	Last float64 `json:"lastSecretSeconds"`
+	asked
+}
+
+func (r *run) changed(ctx context.Context, paths int) (changedResult, error) {
+	var c changedResult
+	if _, _, err := r.asked.since(); err != nil {
+		return c, err
+	}
+	var keys []string
+	for i := range r.Mappings {
+		if i%r.Paths < paths {
+			keys = append(keys, r.keys(i, i+1)...)
+		}
+	}
+	secrets := r.seen.secrets(keys...)
+	if err := r.put(ctx, 0, paths); err != nil {
+		return c, err
+	}
+	begin := time.Now()
+	if err := r.seen.wait(ctx, secrets, r.Interval+patience); err != nil {
+		return c, err
+	}
+	c.Mappings, c.Last = len(keys), secrets.last().Sub(begin).Seconds()
+	var err error
+	c.Vault, c.Kubernetes, err = r.asked.since()
+	return c, err
+}

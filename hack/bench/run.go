@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
+)
+
+// options say what is run, and how often; the work says on what.
+type options struct {
+	// binary is the controller's path, empty for the repository's own.
+	binary    string
+	arguments []string
+	plugin    string
+	samples   int
+	// rounds of unchanged refreshes, in intervals.
+	rounds   int
+	hanging  bool
+	soak     time.Duration
+	progress io.Writer
+}
+
+// result is what one size of work came to.
+type result struct {
+	Work       work          `json:"work"`
+	Interval   string        `json:"refreshInterval"`
+	Controller string        `json:"controller"`
+	Floor      floorResult   `json:"floor"`
+	Cold       coldResult    `json:"cold"`
+	Settled    usage         `json:"settled"`
+	Unchanged  refreshResult `json:"unchanged"`
+	OnePercent changedResult `json:"onePercentChanged"`
+	All        changedResult `json:"allChanged"`
+	Forced     forcedResult  `json:"forced"`
+	Idle       latencyResult `json:"latencyIdle"`
+	Busy       latencyResult `json:"latencyBusy"`
+	// BusyInterval is the refreshInterval of all mappings meanwhile.
+	BusyInterval time.Duration  `json:"-"`
+	Hanging      *hangingResult `json:"hangingStore,omitempty"`
+	Soak         *soakResult    `json:"soak,omitempty"`
+	End          usage          `json:"end"`
+	Plugin       *pluginResult  `json:"plugin,omitempty"`
+}
+
+// run is one size of work under one controller on a sandbox of its own.
+type run struct {
+	*stage
+	options    options
+	seen       *observer
+	binary     string
+	controller *controller
+	result     result
+	tags       int // of force-sync annotations
+	fresh      int // of mappings that the samples made
+}
+
+func newRun(ctx context.Context, w work, o options, sb *sandbox.Sandbox) (*run, error) {
+	binary, err := controllerBinary(o.binary)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newStage(ctx, w, sb)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{stage: s, options: o, binary: binary}
+	r.result = result{Work: w, Interval: w.Interval.String(), Controller: binary}
+	return r, nil
+}
+
+func (r *run) start() (err error) {
+	r.controller, err = startController(r.stage, r.binary, r.options.arguments)
+	return err
+}
+
+// tag is a force-sync annotation that was not there before.
+func (r *run) tag() string {
+	r.tags++
+	return fmt.Sprint("bench-", r.tags)
+}
+
+// all runs every phase. The floor comes first, on an empty cluster.
+func (r *run) all(ctx context.Context) (err error) {
+	res := &r.result
+	phases := []struct {
+		name string
+		do   func() error
+	}{
+		{"floor", func() error { res.Floor, err = r.floor(ctx); return err }},
+		{"cold sync", func() error {
+			if r.seen, err = observe(ctx, r.clients); err != nil {
+				return err
+			}
+			return r.cold(ctx)
+		}},
+		{"settling", func() error {
+			time.Sleep(3 * time.Second)
+			res.Settled, err = r.controller.usage(ctx)
+			return err
+		}},
+		{"unchanged refreshes", func() error {
+			res.Unchanged, err = r.unchanged(ctx, time.Duration(r.options.rounds)*r.Interval)
+			return err
+		}},
+		{"1 % changed", func() error { res.OnePercent, err = r.changed(ctx, max(1, r.Paths/100)); return err }},
+		{"100 % changed", func() error { res.All, err = r.changed(ctx, r.Paths); return err }},
+		{"all forced", func() error { res.Forced, err = r.forced(ctx); return err }},
+		{"latency, idle", func() error { res.Idle, err = r.latency(ctx); return err }},
+		{"a store that hangs", func() error {
+			if !r.options.hanging {
+				return nil
+			}
+			res.Hanging, err = r.hanging(ctx)
+			return err
+		}},
+		{"latency while all refresh", func() error { res.Busy, err = r.busyLatency(ctx); return err }},
+		{"soak", func() error { res.Soak, err = r.soak(ctx, r.options.soak); return err }},
+		{"end", func() error { res.End, err = r.controller.usage(ctx); return err }},
+		{"plugin", func() error { res.Plugin, err = r.plugin(ctx); return err }},
+	}
+	begin := time.Now()
+	for _, phase := range phases {
+		fmt.Fprintf(r.options.progress, "%6.1f s  %d mappings: %s\n", time.Since(begin).Seconds(), r.Mappings, phase.name)
+		if err := phase.do(); err != nil {
+			return fmt.Errorf("%s: %w", phase.name, err)
+		}
+	}
+	return nil
+}
+
+// soakResult tells whether anything grows under refreshes without end.
+type soakResult struct {
+	Refreshes int   `json:"refreshes"`
+	Before    usage `json:"before"`
+	After     usage `json:"after"`
+}
+
+// soak forces all mappings again and again.
+func (r *run) soak(ctx context.Context, length time.Duration) (*soakResult, error) {
+	if length == 0 {
+		return nil, nil
+	}
+	var s soakResult
+	var err error
+	if s.Before, err = r.controller.usage(ctx); err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		if _, err := r.forced(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.After, err = r.controller.usage(ctx)
+	s.Refreshes = s.After.Syncs - s.Before.Syncs
+	return &s, err
+}
