@@ -9,7 +9,7 @@ GO      := go build -buildvcs=false -ldflags '$(LDFLAGS)'
 TOOLS   := bin/controller-gen bin/staticcheck bin/gofumpt
 SANDBOX ?= /tmp/vaultsecret-sandbox
 
-.PHONY: help build test test-short lint generate check-generated demo sandbox bench fuzz release-snapshot image clean
+.PHONY: help build test test-short lint generate check-generated demo sandbox bench bench-go bench-compare fuzz release-snapshot image clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,17 @@ demo: build ## From a sealed Vault to a synced Secret, rotated, broken, diagnose
 sandbox: build ## Keep the whole stack with the controller running in the foreground (Ctrl-C ends it)
 	@bin/sandbox up --foreground --controller --dir $(SANDBOX)
 
-bench: ## Run the Go benchmarks with allocation counts
-	go test -run '^$$' -bench . -benchmem ./internal/...
+BENCHFLAGS ?=
+bench: build ## Measure the controller with 100 and 1000 mappings on the real stack, beside a bare loop (BENCHFLAGS=--help lists what to vary)
+	@bin/sandbox build --only etcd,kube-apiserver,kube-controller-manager,kubectl,vault,kwok
+	@mkdir -p dist
+	go run ./hack/bench --json dist/bench.json $(BENCHFLAGS)
+
+bench-go: ## Run the Go benchmarks with allocation counts
+	go test -run '^$$' -bench . -benchmem $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
+
+bench-compare: bin/benchstat ## Compare the Go benchmarks with those of the last commit (BASE=COMMIT, COUNT=6, BENCH=PATTERN)
+	hack/bench-compare.sh
 
 fuzz: ## Run every fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
@@ -70,3 +79,5 @@ bin/staticcheck: hack/tools/go.mod
 	go -C hack/tools build -o ../../bin/ honnef.co/go/tools/cmd/staticcheck
 bin/gofumpt: hack/tools/go.mod
 	go -C hack/tools build -o ../../bin/ mvdan.cc/gofumpt
+bin/benchstat: hack/tools/go.mod
+	go -C hack/tools build -o ../../bin/ golang.org/x/perf/cmd/benchstat
