@@ -52,30 +52,28 @@ func (o Origin) Encode(value redact.Bytes) (string, error) {
 }
 
 // Replaced is what would be read once the origin's path holds these fields in its next
-// version.
+// version. Entries that found nothing there find it then.
 func (in Inputs) Replaced(es *eso.ExternalSecret, o Origin, fields map[string]any) Inputs {
-	next := kv.NewPayload(o.Payload.Path, o.Payload.Version+1, fields)
-	is := func(store eso.StoreRef, version string, p kv.Payload) bool {
-		return store == o.Store && version == "" && p.Path == o.Payload.Path
+	next := Fetched{Payload: kv.NewPayload(o.Payload.Path, o.Payload.Version+1, fields)}
+	is := func(store eso.StoreRef, ref *eso.RemoteRef, read Fetched) bool {
+		return store == o.Store && ref.Version == "" && ref.MetadataPolicy != eso.MetadataFetch &&
+			(ref.Key == o.Key || !read.Absent && read.Payload.Path == o.Payload.Path)
 	}
 	out := Inputs{Data: slices.Clone(in.Data), DataFrom: slices.Clone(in.DataFrom), Sources: in.Sources}
 	for i := range out.Data {
-		if is(es.DataStore(i), es.Spec.Data[i].RemoteRef.Version, out.Data[i].Payload) {
-			out.Data[i].Payload = next
+		if is(es.DataStore(i), &es.Spec.Data[i].RemoteRef, out.Data[i]) {
+			out.Data[i] = next
 		}
 	}
 	for i := range out.DataFrom {
-		store, version := es.DataFromStore(i), ""
-		if from := es.Spec.DataFrom[i]; from.Extract != nil {
-			version = from.Extract.Version
-		}
-		if is(store, version, out.DataFrom[i].One.Payload) {
-			out.DataFrom[i].One.Payload = next
+		store := es.DataFromStore(i)
+		if ref := es.Spec.DataFrom[i].Extract; ref != nil && is(store, ref, out.DataFrom[i].One) {
+			out.DataFrom[i].One = next
 		}
 		out.DataFrom[i].Hits = maps.Clone(out.DataFrom[i].Hits)
 		for hit, payload := range out.DataFrom[i].Hits {
-			if is(store, "", payload) {
-				out.DataFrom[i].Hits[hit] = next
+			if store == o.Store && payload.Path == o.Payload.Path {
+				out.DataFrom[i].Hits[hit] = next.Payload
 			}
 		}
 	}
