@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
@@ -52,7 +53,7 @@ func (v *VaultChange) DeepCopyObject() runtime.Object {
 // deliver has the mapping synced until its Secret holds what is expected, restarts what
 // uses it if that was asked for, and prints what came of it.
 func (c *changing) deliver(ctx context.Context, expect map[string]redact.Bytes) error {
-	s := &syncing{Options: c.Options, wait: c.wait, timeout: c.timeout, local: c.local, restart: c.restart, clients: c.clients, gather: c.gather}
+	s := &syncing{Options: c.Options, wait: c.wait, timeout: c.timeout, local: c.local, restart: c.restart, clients: c.clients}
 	name, code := c.name(), ExitOK
 	r, arrived := c.arrive(ctx, s, expect)
 	switch {
@@ -100,7 +101,7 @@ func (c *changing) arrive(ctx context.Context, s *syncing, expect map[string]red
 		if err != nil {
 			return syncResult{answer: failed, message: gather.Clean(fmt.Sprintf("reading the ExternalSecret: %s", err))}, false
 		}
-		r := s.one(ctx, es)
+		r := c.syncOnce(ctx, s, es)
 		if r.answer != synced || r.secret == nil || holds(r.secret, expect) {
 			return r, r.answer == synced
 		}
@@ -113,6 +114,13 @@ func (c *changing) arrive(ctx context.Context, s *syncing, expect map[string]red
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// syncOnce looks with fresh eyes: a gatherer reads each path once in its life.
+func (c *changing) syncOnce(ctx context.Context, s *syncing, es *eso.ExternalSecret) syncResult {
+	s.gather = c.gatherer(c.clients, false)
+	defer s.gather.Close(context.WithoutCancel(ctx))
+	return s.one(ctx, es)
 }
 
 // holds reports whether the Secret has all the expected keys with their values.
