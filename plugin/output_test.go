@@ -27,6 +27,7 @@ func printed() map[string]reflect.Type {
 		"HistoryList":       reflect.TypeFor[HistoryList](),
 		"TreeList":          reflect.TypeFor[TreeList](),
 		"MappingEventList":  reflect.TypeFor[MappingEventList](),
+		"VaultChange":       reflect.TypeFor[VaultChange](),
 		"VersionInfo":       reflect.TypeFor[VersionInfo](),
 		"SealStatusList":    reflect.TypeFor[SealStatusList](),
 	}

@@ -16,15 +16,8 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
 
-// VaultChange is what rotate and rollback print with -o json and yaml:
-//
-//	{"apiVersion":"vaultsecret.io/v1","kind":"VaultChange","namespace","name","store":"Kind/name",
-//	 "path":"secret/data/app/db","key","property","from":3,"to":4,"dryRun","written",
-//	 "changes":["password"],"synced","message","restarted":["deployment/api"]}
-//
-// key is what --key named, property the field of the path; written is false where the
-// newest version held the value already. changes are names of keys of the Secret; values
-// are in none of it.
+// VaultChange is what rotate and rollback print with -o json and yaml; docs/output.md
+// tells its fields. Values are in none of it.
 type VaultChange struct {
 	metav1.TypeMeta `json:",inline"`
 	Namespace       string   `json:"namespace"`
@@ -35,6 +28,7 @@ type VaultChange struct {
 	Property        string   `json:"property,omitempty"`
 	From            int      `json:"from"`
 	To              int      `json:"to"`
+	Restores        int      `json:"restores,omitempty"`
 	DryRun          bool     `json:"dryRun"`
 	Written         bool     `json:"written"`
 	Changes         []string `json:"changes"`
