@@ -93,7 +93,7 @@ func newRoot(o *Options) *cobra.Command {
 	}
 	add("look", newStatusCommand(o), newDiagnoseCommand(o), newDiffCommand(o), newHistoryCommand(o), newTreeCommand(o), newEventsCommand(o))
 	add("act", newSyncNowCommand(o), newUnsealCommand(o))
-	add("act", newRotateCommand(o))
+	add("act", newRotateCommand(o), newRollbackCommand(o))
 	add("setup", newInitCommand(o))
 	add("other", newVersionCommand(o), newCompletionCommand(o))
 	o.addFlags(root)

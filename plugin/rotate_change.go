@@ -42,6 +42,8 @@ type changing struct {
 	es      *eso.ExternalSecret
 	inputs  mapping.Inputs
 	result  VaultChange
+	// state is what a failure after the write leaves.
+	state string
 }
 
 func newChanging(o *Options) changing {
@@ -142,29 +144,50 @@ type vaultChange struct {
 // foresee computes what the change does to the Secret, before anything is written: a
 // mapping that could not be rendered any more is refused.
 func (c *changing) foresee(ctx context.Context, change *vaultChange) error {
-	before, err := mapping.Compute(c.es, c.inputs, mapping.Limits{})
-	if err != nil {
-		return fmt.Errorf("%s: %w; nothing was written", c.name(), err)
-	}
 	after, err := mapping.Compute(c.es, c.inputs.Replaced(c.es, change.origin, change.fields), mapping.Limits{})
 	if err != nil {
 		return fmt.Errorf("%s: with the new version the Secret could not be made: %w; nothing was written", c.name(), err)
 	}
-	c.result.Changes = []string{}
-	for _, key := range slices.Sorted(maps.Keys(after.Data)) {
-		if old, had := before.Data[key]; !had || !bytes.Equal(old, after.Data[key]) {
-			c.result.Changes = append(c.result.Changes, key)
-		}
+	if err := c.writable(ctx, after); err != nil {
+		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(before.Data)) {
-		if _, has := after.Data[key]; !has {
-			c.result.Changes = append(c.result.Changes, key)
-		}
-	}
+	c.result.Changes = c.differs(ctx, after)
 	if !after.Volatile {
 		change.expect = after.Data
 	}
-	return c.writable(ctx, after)
+	return nil
+}
+
+// differs names the keys that will not be what they are: in the Secret, or where that
+// may not be seen, in what the mapping makes now.
+func (c *changing) differs(ctx context.Context, after mapping.Desired) []string {
+	now := map[string][]byte{}
+	current, err := c.clients.Secrets(c.es.Namespace).Get(ctx, c.es.TargetName(), metav1.GetOptions{})
+	switch {
+	case err == nil:
+		now = current.Data
+	case !apierrors.IsNotFound(err):
+		if before, err := mapping.Compute(c.es, c.inputs, mapping.Limits{}); err == nil {
+			for key, value := range before.Data {
+				now[key] = value.Reveal()
+			}
+		}
+	}
+	changes := []string{}
+	for _, key := range slices.Sorted(maps.Keys(after.Data)) {
+		if old, had := now[key]; !had || !bytes.Equal(old, after.Data[key].Reveal()) {
+			changes = append(changes, key)
+		}
+	}
+	if policy := c.es.CreationPolicy(); policy != eso.CreateOwner && policy != eso.CreateOrphan {
+		return changes // keys of others stay
+	}
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if _, has := after.Data[key]; !has {
+			changes = append(changes, key)
+		}
+	}
+	return changes
 }
 
 // writable refuses a change whose way ends before the Secret: an immutable one, or one

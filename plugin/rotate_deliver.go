@@ -29,6 +29,7 @@ type VaultChange struct {
 	From            int      `json:"from"`
 	To              int      `json:"to"`
 	Restores        int      `json:"restores,omitempty"`
+	Pinned          string   `json:"pinned,omitempty"`
 	DryRun          bool     `json:"dryRun"`
 	Written         bool     `json:"written"`
 	Changes         []string `json:"changes"`
@@ -149,8 +150,11 @@ func (c *changing) left() string {
 	if c.restart {
 		restart = " --restart"
 	}
-	return fmt.Sprintf("Vault holds version %d of %s, the Secret does not yet show it; this completes it: kubectl vaultsecret sync-now -n %s %s%s",
-		c.result.To, gather.Clean(c.result.Path), c.es.Namespace, c.es.Name, restart)
+	state := c.state
+	if state == "" {
+		state = fmt.Sprintf("Vault holds version %d of %s, the Secret does not yet show it", c.result.To, gather.Clean(c.result.Path))
+	}
+	return fmt.Sprintf("%s; this completes it: kubectl vaultsecret sync-now -n %s %s%s", state, c.es.Namespace, c.es.Name, restart)
 }
 
 func (c *changing) printResult() error {
