@@ -28,6 +28,9 @@ type Engine struct {
 	// HoldDeletes plans a deletion and does not carry it out: the outcome is Held,
 	// and the caller, who sees the whole pass, decides.
 	HoldDeletes bool
+	// Restarts notes on a Secret whose content changes that workloads are owed a
+	// restart, when the mapping asks for it (eso.AnnotationRestart).
+	Restarts bool
 }
 
 // tries bounds how often a Secret that changes meanwhile is planned again.
@@ -121,7 +124,12 @@ func (e Engine) decide(ctx context.Context, es *eso.ExternalSecret, want mapping
 			return plan.Change{}, writeError{fmt.Errorf("reading secret %s/%s: %w", es.Namespace, es.TargetName(), err)}
 		}
 	}
-	return plan.Decide(es, want, current), nil
+	change := plan.Decide(es, want, current)
+	// An annotation that cannot be read is reported by who restarts.
+	if restart, err := es.Restart(); e.Restarts && err == nil && restart.Wanted() {
+		change = plan.Owe(want, change)
+	}
+	return change, nil
 }
 
 func (e Engine) apply(ctx context.Context, es *eso.ExternalSecret, change plan.Change) (*corev1.Secret, error) {

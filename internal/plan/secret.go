@@ -118,12 +118,16 @@ func with(base, more map[string]string) map[string]string {
 	return out
 }
 
-// equal compares all that we write. Provenance is left out: it follows a write and
-// never causes one.
+// follows reports whether an annotation follows a write and never causes one.
+func follows(annotation string) bool {
+	return annotation == eso.AnnotationSource || annotation == eso.AnnotationRestartPending
+}
+
+// equal compares all that we write, but for the annotations that follow a write.
 func equal(a, b *corev1.Secret) bool {
 	strip := func(s *corev1.Secret) map[string]string {
 		annotations := maps.Clone(s.Annotations)
-		delete(annotations, eso.AnnotationSource)
+		maps.DeleteFunc(annotations, func(name, _ string) bool { return follows(name) })
 		return annotations
 	}
 	return equality.Semantic.DeepEqual(a.Data, b.Data) &&
@@ -187,7 +191,7 @@ func drop(secret *corev1.Secret, o owned) {
 		delete(secret.Labels, key)
 	}
 	for _, key := range o.annotations {
-		if key != eso.AnnotationSource {
+		if !follows(key) {
 			delete(secret.Annotations, key)
 		}
 	}
