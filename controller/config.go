@@ -35,6 +35,9 @@ type Config struct {
 	// MaxDeletePercent of a store's mappings may have their Secret deleted within
 	// an hour.
 	MaxDeletePercent int
+	// RestartWorkloads lets mappings have the workloads restarted that use their Secret
+	// (eso.AnnotationRestart).
+	RestartWorkloads bool
 	// LeftDelimiter and RightDelimiter enclose template actions.
 	LeftDelimiter, RightDelimiter string
 }
@@ -64,6 +67,7 @@ func (c *Config) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.PortForward, "port-forward", c.PortForward, "auto or never: outside a cluster, reach a Vault Service whose name does not resolve through its Pods")
 	f.StringVar(&c.Shard, "shard", c.Shard, "serve part i of n of the namespaces, for example 0/3; empty is all")
 	f.IntVar(&c.MaxDeletePercent, "max-delete-percent", c.MaxDeletePercent, "share of a store's mappings, from five on, whose Secrets deletionPolicy=Delete may delete within an hour; 100 is no limit")
+	f.BoolVar(&c.RestartWorkloads, "restart-workloads", c.RestartWorkloads, "let ExternalSecrets with the annotation vaultsecret.io/restart have the workloads restarted that use their Secret; needs the rights of manifests/restart")
 	f.StringVar(&c.LeftDelimiter, "template-left-delimiter", c.LeftDelimiter, "what opens a template action")
 	f.StringVar(&c.RightDelimiter, "template-right-delimiter", c.RightDelimiter, "what closes a template action")
 }

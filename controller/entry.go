@@ -34,6 +34,8 @@ type entry struct {
 	force   bool
 	running bool
 	told    told
+	// toldRestart is what was said of its restart annotation.
+	toldRestart told
 	// written is the status that was written last, over the object at that
 	// resourceVersion: a watch that lags still shows the one before.
 	written     *eso.ExternalSecretStatus

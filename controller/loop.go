@@ -33,7 +33,8 @@ type loop struct {
 	stores   map[string]*storeEntry
 	users    map[object]map[types.NamespacedName]bool
 	brake    brake
-	failed   int // mappings that failed, for --once
+	restarts *restarts // nil: no workload is ever restarted
+	failed   int       // mappings that failed, for --once
 
 	inFlight sync.WaitGroup
 }
@@ -47,6 +48,8 @@ type watched interface {
 	// SecretVersion is the resourceVersion of a Secret, "" when it is absent;
 	// marked says whether it has a mapping's label and hash.
 	SecretVersion(namespace, name string) (version string, marked bool)
+	// RestartPending is the note on a Secret that workloads are owed a restart.
+	RestartPending(namespace, name string) string
 }
 
 const (
@@ -96,6 +99,7 @@ func (l *loop) once(ctx context.Context) int {
 	l.mu.Unlock()
 	l.pass(ctx, now)
 	l.inFlight.Wait()
+	l.restartAll(ctx, now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed
@@ -105,6 +109,7 @@ func (l *loop) once(ctx context.Context) int {
 // mappings busy and nothing else.
 func (l *loop) pass(ctx context.Context, now time.Time) {
 	l.sessions.Tick(now)
+	l.restartDue(ctx, now)
 	due := l.take(now)
 	if len(due.mappings) == 0 && len(due.stores) == 0 {
 		return

@@ -52,6 +52,9 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 	if e.uses[0] != target {
 		version, _ := l.watched.SecretVersion(es.Namespace, es.TargetName())
 		e.view = seen{version: version, absent: version == ""}
+		if note := l.watched.RestartPending(es.Namespace, es.TargetName()); l.restarts != nil && note != "" {
+			l.restarts.owe(e.uses[0], note, time.Now())
+		}
 	}
 	e.look = true
 	return e
@@ -145,6 +148,7 @@ func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
 		if e.uses[0] == o {
 			e.view = seen{version: meta.ResourceVersion, absent: deleted}
 			e.look = true
+			l.noted(o, meta, deleted)
 		} else {
 			l.contentChanged(e)
 		}
@@ -156,6 +160,18 @@ func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
 			l.storeChanged(name)
 		}
 	}
+}
+
+// noted takes note of what a Secret says that workloads are owed.
+func (l *loop) noted(secret object, meta *metav1.ObjectMeta, deleted bool) {
+	if l.restarts == nil {
+		return
+	}
+	note := meta.Annotations[eso.AnnotationRestartPending]
+	if deleted {
+		note = ""
+	}
+	l.restarts.owe(secret, note, time.Now())
 }
 
 // refersTo reports whether a store names the object, for any mapping's namespace

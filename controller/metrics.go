@@ -30,6 +30,8 @@ type metrics struct {
 	writes  *prometheus.CounterVec
 	seconds prometheus.Histogram
 	leader  *prometheus.GaugeVec
+
+	restarts *prometheus.CounterVec
 }
 
 const syncSeconds, syncSecondsHelp = "vaultsecret_sync_duration_seconds", "Seconds that a sync took."
@@ -85,7 +87,7 @@ func newMetrics() *metrics {
 	}
 	docs = append(docs, Metric{syncSeconds, "histogram", syncSecondsHelp, nil})
 	m.docs = docs
-	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader,
+	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader, m.restarts,
 		m.storeCondition[eso.KindSecretStore], m.storeCondition[eso.KindClusterSecretStore],
 		m.storeDuration[eso.KindSecretStore], m.storeDuration[eso.KindClusterSecretStore],
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

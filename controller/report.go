@@ -23,6 +23,8 @@ type reporter struct {
 	events  *kube.Events
 	metrics *metrics
 	log     *slog.Logger
+	// restarts: workloads are restarted where a mapping asks for it.
+	restarts bool
 }
 
 // mapping reports one mapping. The status is written only when it differs; what was
@@ -32,6 +34,7 @@ func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now ti
 	if o.Skipped {
 		return nil
 	}
+	r.restartRefused(t, now)
 	loud := t.entry.told.again(o.Message, t.urgent && o.Err != nil, now)
 	r.logMapping(t.entry.key, o, took, loud)
 	if loud || len(o.Change.Added)+len(o.Change.Changed)+len(o.Change.Removed) > 0 || o.Change.Secret != nil {

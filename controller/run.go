@@ -110,7 +110,7 @@ func startWatches(ctx, watching context.Context, watches *kube.Watches) error {
 
 func newLoop(c Config, clients *kube.Clients, watches *kube.Watches, sessions *store.Sessions, report *reporter) *loop {
 	part, _ := parseShard(c.Shard) // checked by Validate
-	return &loop{
+	l := &loop{
 		class: c.Class, concurrency: c.Concurrency, shard: part,
 		watched: watches, objects: kube.Objects{Clients: clients, Watches: watches}, sessions: sessions,
 		engine: engine.Engine{
@@ -122,6 +122,10 @@ func newLoop(c Config, clients *kube.Clients, watches *kube.Watches, sessions *s
 		mappings: map[types.NamespacedName]*entry{}, groups: map[string]*group{}, stores: map[string]*storeEntry{},
 		users: map[object]map[types.NamespacedName]bool{}, brake: brake{percent: c.MaxDeletePercent},
 	}
+	if c.RestartWorkloads {
+		l.restarts, l.engine.Restarts, report.restarts = newRestarts(clients), true, true
+	}
+	return l
 }
 
 func (l *loop) handlers() kube.Handlers {

@@ -129,6 +129,7 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	defer l.mu.Unlock()
 	defer l.nudge()
 	t.entry.settle(t.es, o, t.before, t.at)
+	l.owing(t, o)
 	if o.Err != nil && !o.Skipped {
 		l.failed++
 	}

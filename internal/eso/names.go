@@ -77,3 +77,12 @@ const (
 	EventMissingProvider = "MissingProviderSecret"
 	EventUpdateFailed    = "UpdateFailed"
 )
+
+// Reasons of events that are ours: on an ExternalSecret, and the first one also on the
+// workload.
+const (
+	EventRestarted      = "Restarted"
+	EventRestartFailed  = "RestartFailed"
+	EventRestartHeld    = "RestartHeld"
+	EventRestartRefused = "RestartRefused"
+)

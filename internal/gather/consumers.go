@@ -2,6 +2,7 @@ package gather
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,6 +48,7 @@ func (g *Gatherer) started(ctx context.Context, namespace string) ([]workload, e
 		ctx, cancel := g.limited(ctx)
 		defer cancel()
 		found, err := g.Clients.Workloads(ctx, namespace)
+		found = slices.DeleteFunc(found, func(w kube.Workload) bool { return len(w.Uses) == 0 })
 		if err != nil || len(found) == 0 {
 			return nil, err
 		}

@@ -68,11 +68,12 @@ func (w Workload) RestartedFor(secret string) string { return w.restarted[secret
 // does nothing, when the workload was restarted for these contents before.
 func (c *Clients) Restart(ctx context.Context, w Workload, contents map[string]string, fieldManager string) (bool, error) {
 	next := map[string]string{}
-	for name, content := range w.restarted {
-		if _, uses := w.Uses[name]; uses {
-			next[name] = content
-		}
-	}
+	maps.Copy(next, w.restarted)
+	maps.DeleteFunc(next, func(name, _ string) bool {
+		_, uses := w.Uses[name]
+		_, now := contents[name]
+		return !uses && !now
+	})
 	done := true
 	for name, content := range contents {
 		done = done && next[name] == content

@@ -94,8 +94,8 @@ func informer[L runtime.Object](client listWatcher[L], example runtime.Object) c
 	}, example, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 }
 
-// slim drops what nobody here reads. Of a Secret's annotations only those that say
-// what a mapping wrote are kept, so that a cluster's Secrets weigh little.
+// slim drops what nobody here reads. Of a Secret's annotations only those that the
+// controller wrote for itself are kept, so that a cluster's Secrets weigh little.
 func slim(object any) (any, error) {
 	accessor, err := meta.Accessor(object)
 	if err != nil {
@@ -104,8 +104,10 @@ func slim(object any) (any, error) {
 	accessor.SetManagedFields(nil)
 	if partial, ok := object.(*metav1.PartialObjectMetadata); ok {
 		kept := map[string]string{}
-		if hash, ok := partial.Annotations[eso.AnnotationDataHash]; ok {
-			kept[eso.AnnotationDataHash] = hash
+		for _, name := range []string{eso.AnnotationDataHash, eso.AnnotationRestartPending} {
+			if text, ok := partial.Annotations[name]; ok {
+				kept[name] = text
+			}
 		}
 		partial.Annotations = kept
 	}
@@ -260,6 +262,16 @@ func (w *Watches) SecretVersion(namespace, name string) (version string, marked 
 		return "", false
 	}
 	return m.ResourceVersion, m.Labels[eso.LabelManaged] == "true" && m.Annotations[eso.AnnotationDataHash] != ""
+}
+
+// RestartPending is what eso.AnnotationRestartPending says on a Secret, "" when it is
+// absent.
+func (w *Watches) RestartPending(namespace, name string) string {
+	m := partial(w.secrets, namespace, name)
+	if m == nil {
+		return ""
+	}
+	return m.Annotations[eso.AnnotationRestartPending]
 }
 
 // Owned returns the metadata of a namespace's Secrets that the object with the UID

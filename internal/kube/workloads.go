@@ -16,7 +16,7 @@ const (
 	DaemonSet   = "daemonset"
 )
 
-// Workload is a Deployment, StatefulSet or DaemonSet whose Pods use Secrets.
+// Workload is a Deployment, StatefulSet or DaemonSet, as far as Secrets go.
 type Workload struct {
 	Namespace string
 	// Kind is Deployment, StatefulSet or DaemonSet as above.
@@ -36,17 +36,15 @@ type Workload struct {
 // String is "deployment/web".
 func (w Workload) String() string { return w.Kind + "/" + w.Name }
 
-// Workloads lists the workloads of a namespace that use any Secret, by kind and as
-// the API server orders them.
+// Workloads lists the workloads of a namespace, those that use no Secret too, by kind
+// and as the API server orders them.
 func (c *Clients) Workloads(ctx context.Context, namespace string) ([]Workload, error) {
 	var all []Workload
 	add := func(kind string, meta *metav1.ObjectMeta, selector *metav1.LabelSelector, template *corev1.PodTemplateSpec, waits string) {
-		if uses := UsesOf(&template.Spec); len(uses) > 0 {
-			all = append(all, Workload{
-				Namespace: namespace, Kind: kind, Name: meta.Name, UID: meta.UID, Created: meta.CreationTimestamp.Time,
-				Selector: selector, Uses: uses, Waits: waits, restarted: parseRestarted(template.Annotations[AnnotationRestarted]),
-			})
-		}
+		all = append(all, Workload{
+			Namespace: namespace, Kind: kind, Name: meta.Name, UID: meta.UID, Created: meta.CreationTimestamp.Time,
+			Selector: selector, Uses: UsesOf(&template.Spec), Waits: waits, restarted: parseRestarted(template.Annotations[AnnotationRestarted]),
+		})
 	}
 	onDelete := func(strategy string) string {
 		if strategy == "OnDelete" {

@@ -1,0 +1,354 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
+	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
+)
+
+// changedSecret is one Secret whose workloads are looked at.
+type changedSecret struct {
+	owed
+	// users are the mappings of it that want restarts.
+	users []*eso.ExternalSecret
+	// read is the Secret as it is, changedAt when a mapping last wrote it.
+	read      *corev1.Secret
+	changedAt time.Time
+	// left: it cannot be done yet; again is when to look, the zero time soon.
+	left  bool
+	again time.Time
+	err   error
+}
+
+// restartDue restarts what is owed and has settled. It does not wait for it.
+func (l *loop) restartDue(ctx context.Context, now time.Time) {
+	if l.restarts == nil {
+		return
+	}
+	l.mu.Lock()
+	due := l.restarts.due(now)
+	l.mu.Unlock()
+	for _, namespace := range due {
+		l.inFlight.Go(func() { l.restartIn(ctx, namespace, now) })
+	}
+}
+
+// restartAll restarts all that is owed. Everything was synced just before: nothing is
+// waited for.
+func (l *loop) restartAll(ctx context.Context, now time.Time) {
+	if l.restarts == nil {
+		return
+	}
+	l.mu.Lock()
+	due := l.restarts.due(now.Add(longestWait))
+	l.mu.Unlock()
+	for _, namespace := range due {
+		l.restartIn(ctx, namespace, now.Add(longestWait))
+	}
+}
+
+// restartIn restarts what is owed a restart in a namespace, as far as it can be now.
+func (l *loop) restartIn(ctx context.Context, namespace string, now time.Time) {
+	bounded, cancel := context.WithTimeout(ctx, longestSync)
+	defer cancel()
+	changed := l.changedSecrets(bounded, namespace)
+	all, err := l.restarts.workloads.Workloads(bounded, namespace)
+	if err == nil {
+		for _, w := range all {
+			l.restartOne(bounded, w, changed, now)
+		}
+		l.missing(all, changed)
+	}
+	for _, c := range changed {
+		if c.err == nil {
+			c.err = err
+		}
+		if c.err == nil && !c.left {
+			c.err = l.settleDebt(bounded, c)
+		}
+		if c.err != nil && ctx.Err() == nil {
+			l.report.restartFailed(c.users, c.secret.name, c.err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.restarts.busy, namespace)
+	for _, c := range changed {
+		known := l.restarts.owed[c.secret]
+		switch {
+		case known == nil:
+		case c.err != nil:
+			known.failures++
+			known.look = time.Now().Add(doubled(known.failures, revalidate))
+		default:
+			known.failures, known.asked, known.look = 0, true, c.again
+			if soon := time.Now().Add(lookAgain); known.look.Before(soon) {
+				known.look = soon
+			}
+		}
+	}
+}
+
+// changedSecrets reads what stands in the Secrets that are owed for.
+func (l *loop) changedSecrets(ctx context.Context, namespace string) []*changedSecret {
+	l.mu.Lock()
+	debts := l.restarts.of(namespace)
+	l.mu.Unlock()
+	var all []*changedSecret
+	for _, debt := range debts {
+		c := &changedSecret{owed: debt}
+		for _, es := range l.mappingsOf(debt.secret) {
+			if restart, err := es.Restart(); err == nil && restart.Wanted() {
+				c.users = append(c.users, es)
+			}
+		}
+		if c.read, c.err = l.engine.Secrets.Current(ctx, namespace, debt.secret.name); c.err == nil && c.read == nil {
+			l.mu.Lock()
+			delete(l.restarts.owed, debt.secret)
+			l.mu.Unlock()
+			continue
+		}
+		if c.read != nil {
+			// What was written after the note was seen comes with another note.
+			c.note = c.read.Annotations[eso.AnnotationRestartPending]
+			c.changedAt = writtenAt(c.read, c.users)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// mappingsOf returns the mappings whose target a Secret is, by name.
+func (l *loop) mappingsOf(secret object) []*eso.ExternalSecret {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []*eso.ExternalSecret
+	for _, e := range l.entriesOf(secret) {
+		if es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es != nil {
+			all = append(all, es)
+		}
+	}
+	slices.SortFunc(all, func(a, b *eso.ExternalSecret) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// writtenAt is when one of the mappings last wrote a Secret, in whole seconds.
+func writtenAt(secret *corev1.Secret, by []*eso.ExternalSecret) time.Time {
+	at := secret.CreationTimestamp.Time
+	for _, entry := range secret.ManagedFields {
+		wrote := slices.ContainsFunc(by, func(es *eso.ExternalSecret) bool { return entry.Manager == eso.FieldManager(es.Name) })
+		if wrote && entry.Time != nil && entry.Time.After(at) {
+			at = entry.Time.Time
+		}
+	}
+	return at
+}
+
+// restartOne restarts a workload for all the Secrets that it is owed for, or leaves
+// them all.
+func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*changedSecret, now time.Time) {
+	contents := map[string]string{}
+	var causes []*changedSecret
+	for _, c := range changed {
+		if c.err != nil {
+			continue
+		}
+		content, err := c.contentFor(w)
+		if c.err = err; content != "" {
+			contents[c.secret.name] = content
+			causes = append(causes, c)
+		}
+	}
+	if len(causes) == 0 {
+		return
+	}
+	if row := l.row(w); row.rest().After(now) {
+		for _, c := range causes {
+			if c.left = true; c.again.IsZero() || row.rest().Before(c.again) {
+				c.again = row.rest()
+			}
+			l.report.restartHeld(c.users, w, row)
+		}
+		return
+	}
+	if l.waits(w, causes, now) {
+		for _, c := range causes {
+			c.left, c.again = true, now
+		}
+		return
+	}
+	did, err := l.restarts.workloads.Restart(ctx, w, contents, kube.Manager)
+	if err != nil {
+		for _, c := range causes {
+			c.err = err
+		}
+		l.report.metrics.restarted(w, err)
+		return
+	}
+	if !did {
+		return
+	}
+	l.mu.Lock()
+	l.restarts.restarted(w.UID, time.Now())
+	l.mu.Unlock()
+	l.report.restarted(w, causes)
+}
+
+// contentFor is the content of a Secret that a workload is to be restarted for, "" when
+// it is not.
+func (c *changedSecret) contentFor(w kube.Workload) (string, error) {
+	use, uses := w.Uses[c.secret.name]
+	uses = uses && use.Started
+	wanted := slices.ContainsFunc(c.users, func(es *eso.ExternalSecret) bool {
+		restart, err := es.Restart()
+		return err == nil && restart.Includes(w.String(), uses)
+	})
+	if !wanted {
+		return "", nil
+	}
+	if !uses { // its name is in the list: it reads the Secret by other ways
+		use = kube.Use{All: true}
+	}
+	content, err := kube.Content(c.read, c.secret.namespace, c.secret.name, use)
+	if err != nil || !owes(w, use, eso.ParsePending(c.note), content, w.RestartedFor(c.secret.name), c.changedAt) {
+		return "", err
+	}
+	return content, nil
+}
+
+func (l *loop) row(w kube.Workload) row {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.restarts.rows[w.UID]
+}
+
+// waits reports whether a workload waits for what else it uses, which is asked for at
+// the first look.
+func (l *loop) waits(w kube.Workload, causes []*changedSecret, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	asked, long := true, false
+	for _, c := range causes {
+		asked = asked && c.asked
+		long = long || now.Sub(c.since) >= longestWait
+	}
+	waits := false
+	for name := range w.Uses {
+		isCause := slices.ContainsFunc(causes, func(c *changedSecret) bool { return c.secret.name == name })
+		for _, e := range l.entriesOf(object{"Secret", w.Namespace, name}) {
+			if !asked && !isCause {
+				l.askNow(e, now)
+			}
+			waits = waits || e.unsettled(now)
+		}
+	}
+	return waits && !long
+}
+
+// entriesOf returns the mappings whose target a Secret is. The caller holds l.mu.
+func (l *loop) entriesOf(secret object) []*entry {
+	var all []*entry
+	for key := range l.users[secret] {
+		if e := l.mappings[key]; e.uses[0] == secret {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// askNow makes what else a workload uses due, so that a change that came to Vault
+// together comes to the workload together. A window that is closed stays closed.
+func (l *loop) askNow(e *entry, now time.Time) {
+	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
+	if es == nil || e.running || e.last.failures > 0 || now.Sub(e.last.at) < quiet || !open(es.Spec.SyncWindows, now) {
+		return
+	}
+	l.contentChanged(e)
+}
+
+// unsettled reports whether a mapping's Secret may be about to change.
+func (e *entry) unsettled(now time.Time) bool {
+	due := e.force || !e.due.IsZero() && !e.due.After(now)
+	return e.running || due && e.last.failures == 0
+}
+
+// missing tells of workloads that are listed and do not exist.
+func (l *loop) missing(all []kube.Workload, changed []*changedSecret) {
+	for _, c := range changed {
+		for _, es := range c.users {
+			restart, _ := es.Restart() // read before
+			for _, target := range restart.Targets {
+				if !slices.ContainsFunc(all, func(w kube.Workload) bool { return w.String() == target }) {
+					l.report.restartFailed([]*eso.ExternalSecret{es}, c.secret.name, fmt.Errorf("%s does not exist in namespace %s; correct metadata.annotations[%s]", target, es.Namespace, eso.AnnotationRestart))
+				}
+			}
+		}
+	}
+}
+
+// settleDebt takes the note off a Secret. The write is ours: it makes no mapping due.
+func (l *loop) settleDebt(ctx context.Context, c *changedSecret) error {
+	held, free := l.hold(c.secret)
+	if !free {
+		return nil // one of them is being synced; look again
+	}
+	next := c.read.DeepCopy()
+	delete(next.Annotations, eso.AnnotationRestartPending)
+	manager := kube.Manager
+	if len(c.users) > 0 {
+		manager = eso.FieldManager(c.users[0].Name)
+	}
+	stored, err := l.engine.Secrets.Apply(ctx, plan.Change{Action: plan.Update, Secret: next, Current: c.read}, manager)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range held {
+		e.running, e.look = false, true
+		if err == nil && e.last.left.version == c.read.ResourceVersion {
+			e.last.left = seen{version: stored.ResourceVersion}
+		}
+	}
+	defer l.nudge()
+	switch {
+	case errors.Is(err, plan.ErrStale):
+		return nil // it changed meanwhile; look again
+	case err != nil:
+		return err
+	}
+	delete(l.restarts.owed, c.secret)
+	return nil
+}
+
+// hold keeps the mappings of a Secret from being synced while it is written here; false
+// when one of them is being synced.
+func (l *loop) hold(secret object) ([]*entry, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.entriesOf(secret)
+	if slices.ContainsFunc(held, func(e *entry) bool { return e.running }) {
+		return nil, false
+	}
+	for _, e := range held {
+		e.running = true
+	}
+	return held, true
+}
+
+// owing takes note of what an outcome left on the Secret.
+func (l *loop) owing(t task, o engine.Outcome) {
+	if l.restarts == nil || o.Change.Secret == nil || o.Err != nil {
+		return
+	}
+	if note := o.Change.Secret.Annotations[eso.AnnotationRestartPending]; note != "" {
+		l.restarts.owe(t.entry.uses[0], note, time.Now())
+	}
+}
