@@ -99,7 +99,7 @@ func (l *loop) once(ctx context.Context) int {
 	l.mu.Unlock()
 	l.pass(ctx, now)
 	l.inFlight.Wait()
-	l.restartAll(ctx, now)
+	l.restartAll(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failed

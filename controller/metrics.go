@@ -83,7 +83,8 @@ func newMetrics() *metrics {
 			Name: syncSeconds, Help: syncSecondsHelp,
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}),
-		leader: gauge("vaultsecret_leader", "1 while this process syncs, 0 while it stands by.", nil),
+		restarts: counter("vaultsecret_workload_restarts_total", "Restarts of a workload for a new content of its Secrets, result success or error.", "namespace", "workload", "result"),
+		leader:   gauge("vaultsecret_leader", "1 while this process syncs, 0 while it stands by.", nil),
 	}
 	docs = append(docs, Metric{syncSeconds, "histogram", syncSecondsHelp, nil})
 	m.docs = docs

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -190,7 +191,7 @@ func TestNeverDeletesWhenTheMountIsGone(t *testing.T) {
 func TestNeverHoldsMoreRightsThanItUses(t *testing.T) {
 	s := ready(t)
 	s.token("bad", "hvs.none")
-	s.run(func(c *controller.Config) {
+	s.run(s.restarting(), func(c *controller.Config) {
 		c.Namespace, c.LeaderElect, c.LeaseNamespace = "", true, "vaultsecret-system"
 	})
 	s.useEverything()
@@ -212,7 +213,7 @@ func TestNeverHoldsMoreRightsThanItUses(t *testing.T) {
 	used["update "+eso.Group+"/externalsecrets/finalizers"] = true
 	// An event that repeats is counted on the event that is there.
 	used["patch /events"] = true
-	for _, rule := range s.rules() {
+	for _, rule := range s.rules(s.withRestart()) {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				for _, verb := range rule.Verbs {
@@ -231,6 +232,7 @@ func TestNeverHoldsMoreRightsThanItUses(t *testing.T) {
 // useEverything makes the controller call all that it may call.
 func (s *stage) useEverything() {
 	s.Helper()
+	s.restartEverything()
 	s.mapping("db", func(es *eso.ExternalSecret) {
 		es.Finalizers = []string{eso.FinalizerExternalSecret}
 		es.Spec.Target.Template = &eso.Template{TemplateFrom: []eso.TemplateFrom{{ConfigMap: &eso.TemplateRef{Name: "source", Items: []eso.TemplateRefItem{{Key: "k"}}}}}}
@@ -268,15 +270,33 @@ func (s *stage) useEverything() {
 	}
 }
 
-// rules are those of the rendered manifests that are bound to the ServiceAccount.
-func (s *stage) rules() []rbacv1.PolicyRule {
+// restartEverything has a workload of each kind restarted.
+func (s *stage) restartEverything() {
 	s.Helper()
-	root, err := sandbox.Root()
-	if err != nil {
+	s.deployment("web", "restarted")
+	if _, err := s.clients.StatefulSets(s.namespace).Create(s.Context(), &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: appsv1.StatefulSetSpec{Selector: selector, Template: template("restarted")},
+	}, metav1.CreateOptions{}); err != nil {
 		s.Fatal(err)
 	}
+	if _, err := s.clients.DaemonSets(s.namespace).Create(s.Context(), &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "agent"}, Spec: appsv1.DaemonSetSpec{Selector: selector, Template: template("restarted")},
+	}, metav1.CreateOptions{}); err != nil {
+		s.Fatal(err)
+	}
+	s.mapping("restarted", auto)
+	s.wait("restarted", "True", eso.ReasonSynced)
+	s.done("restarted")
+	s.change("app/db", "second", "restarted")
+	s.done("restarted")
+	s.sb.Put(s, s.mount, "app/db", map[string]any{"user": "app", "password": "s3cr3t"})
+}
+
+// rules are those of a kustomization that are bound to the ServiceAccount.
+func (s *stage) rules(kustomization string) []rbacv1.PolicyRule {
+	s.Helper()
 	var rules []rbacv1.PolicyRule
-	for doc := range strings.SplitSeq(s.kubectl("kustomize", filepath.Join(root, "manifests")), "\n---\n") {
+	for doc := range strings.SplitSeq(s.kubectl("kustomize", kustomization), "\n---\n") {
 		var role rbacv1.ClusterRole
 		if err := yaml.Unmarshal([]byte(doc), &role); err != nil {
 			s.Fatal(err)
@@ -312,8 +332,14 @@ func TestNeverNeedsTheClusterForOneNamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.run(func(c *controller.Config) { c.Kubeconfig = kubeconfig })
-	s.mapping("db")
+	s.run(func(c *controller.Config) { c.Kubeconfig, c.RestartWorkloads = kubeconfig, true })
+	s.mapping("db", auto)
 	s.holds("db", "password", "s3cr3t")
 	s.wait("db", "True", eso.ReasonSynced)
+	// Restarts are asked for and not granted: it is said, and what is missing.
+	s.event(eso.KindExternalSecret, "db", eso.EventRestartFailed, "listing the Deployments", "manifests/restart")
+	restart := s.kubectl("kustomize", filepath.Join(root, "manifests", "restart", "namespaced"))
+	if strings.Contains(restart, "kind: ClusterRole") {
+		t.Error("the namespaced restart manifests hold a ClusterRole")
+	}
 }

@@ -45,15 +45,16 @@ func (l *loop) restartDue(ctx context.Context, now time.Time) {
 
 // restartAll restarts all that is owed. Everything was synced just before: nothing is
 // waited for.
-func (l *loop) restartAll(ctx context.Context, now time.Time) {
+func (l *loop) restartAll(ctx context.Context) {
 	if l.restarts == nil {
 		return
 	}
+	late := time.Now().Add(longestWait)
 	l.mu.Lock()
-	due := l.restarts.due(now.Add(longestWait))
+	due := l.restarts.due(late)
 	l.mu.Unlock()
 	for _, namespace := range due {
-		l.restartIn(ctx, namespace, now.Add(longestWait))
+		l.restartIn(ctx, namespace, late)
 	}
 }
 
