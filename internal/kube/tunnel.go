@@ -218,3 +218,9 @@ func (c *podConn) RemoteAddr() net.Addr             { return podAddr{} }
 func (c *podConn) SetDeadline(time.Time) error      { return nil }
 func (c *podConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *podConn) SetWriteDeadline(time.Time) error { return nil }
+
+// InCluster reports whether a host is a name that a cluster's DNS alone knows.
+func InCluster(host string) bool {
+	_, is := inCluster(host)
+	return is
+}

@@ -56,3 +56,9 @@ func (p *Pass) Look(ctx context.Context, store eso.Store, namespace string) (kv.
 	}
 	return reader, client, nil
 }
+
+// Admits returns nil when a ClusterSecretStore's conditions admit the namespace, a
+// Denied *kv.Error when they do not, and another error when that is not known.
+func Admits(ctx context.Context, objects Objects, store eso.Store, namespace string) error {
+	return (&Pass{Objects: objects}).admits(ctx, store, namespace)
+}
