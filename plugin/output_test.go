@@ -30,6 +30,7 @@ func printed() map[string]reflect.Type {
 		"VaultChange":       reflect.TypeFor[VaultChange](),
 		"VersionInfo":       reflect.TypeFor[VersionInfo](),
 		"SealStatusList":    reflect.TypeFor[SealStatusList](),
+		"SetupPlan":         reflect.TypeFor[SetupPlan](),
 	}
 }
 

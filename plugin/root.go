@@ -94,7 +94,7 @@ func newRoot(o *Options) *cobra.Command {
 	add("look", newStatusCommand(o), newDiagnoseCommand(o), newDiffCommand(o), newHistoryCommand(o), newTreeCommand(o), newEventsCommand(o))
 	add("act", newSyncNowCommand(o), newUnsealCommand(o))
 	add("act", newRotateCommand(o), newRollbackCommand(o))
-	add("setup", newInitCommand(o))
+	add("setup", newInitCommand(o), newSetupCommand(o))
 	add("other", newVersionCommand(o), newCompletionCommand(o))
 	o.addFlags(root)
 	return root

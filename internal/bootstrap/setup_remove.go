@@ -1,0 +1,210 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
+	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
+)
+
+// RemovalFacts gathers what PlanRemove takes.
+func (g Ground) RemovalFacts(ctx context.Context, s Setup) (Facts, error) {
+	f, err := g.Facts(ctx, s)
+	if err != nil || f.Auth[s.AuthPath].Description != madeBySetup || s.Method == MethodToken {
+		return f, err
+	}
+	if err := g.Allowed(ctx, []Need{{"auth/" + s.AuthPath + "/role", []string{"list"}}}); err != nil {
+		return f, err
+	}
+	f.Roles, err = g.Vault.Roles(ctx, s.AuthPath)
+	return f, err
+}
+
+// PlanRemove decides what of a setup goes. Only what setup made, and made for this store,
+// goes; the KV mount and what is in it always stay:
+//
+//	store             made by setup, logs in by this, and no ExternalSecret uses it
+//	role, policy      made by setup; the policy unless another login of the store has it
+//	Secret, …         labelled and annotated by setup for the store
+//	auth method       enabled by setup, and no other role is left in it
+//	audit device      enabled by setup, and --audit-file=none says that it shall go
+//
+// It refuses while a store that stays logs in with any of it.
+func PlanRemove(s Setup, f Facts) (Plan, error) {
+	if err := stillUsed(s, f); err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Setup: s}
+	gone := func(part Part, target string) { p.add(Step{Part: part, Action: Delete, Target: target}) }
+	if f.Store != nil && s.madeStore(f) && slices.Contains(s.users(f), s.StoreName()) {
+		gone(PartStore, s.StoreName())
+	}
+	if have := f.roleSettings(); have != nil && s.ourRole(*have) {
+		gone(PartRole, fmt.Sprintf("role auth/%s/role/%s", s.AuthPath, s.Role))
+		p.notice("tokens that the role gave live on until their end, " + span(have.TTL) + " at most unless renewed; without the policy they may do nothing")
+	}
+	if f.Secret.For == s.StoreName() {
+		if f.Token != nil {
+			gone(PartOld, "the token in it")
+		}
+		gone(PartCredential, "Secret "+s.Secret.String())
+	}
+	if f.Binding.For == s.StoreName() {
+		gone(PartBinding, "ClusterRoleBinding "+s.bindingName())
+	}
+	if f.Account.For == s.StoreName() {
+		gone(PartAccount, "ServiceAccount "+s.Account.String())
+	}
+	owner, ours := readPolicy(f.Policy)
+	switch {
+	case !ours || !owner.sameOwner(madeFor{store: s.StoreName(), cluster: s.Cluster}):
+	case f.Login.Policy == s.Policy && f.Login.Method != s.Method:
+		p.notice(fmt.Sprintf("the policy %s stays, for %s now logs in by %s with it", s.Policy, s.StoreName(), f.Login.Method))
+	default:
+		gone(PartPolicy, "policy "+s.Policy)
+	}
+	planRemoveShared(&p, s, f)
+	return p, nil
+}
+
+// planRemoveShared plans what other stores may share.
+func planRemoveShared(p *Plan, s Setup, f Facts) {
+	if m, exists := f.Auth[s.AuthPath]; exists && m.Description == madeBySetup && m.Type == s.Method {
+		if others := slices.DeleteFunc(slices.Clone(f.Roles), func(r string) bool { return r == s.Role }); len(others) > 0 {
+			p.notice(fmt.Sprintf("the auth method %s/ stays, for it has other roles: %s", s.AuthPath, strings.Join(others, ", ")))
+		} else {
+			p.add(Step{Part: PartAuth, Action: Delete, Target: fmt.Sprintf("auth method %s/", s.AuthPath)})
+		}
+	}
+	for _, d := range f.Audit {
+		switch {
+		case d.Description != madeBySetup:
+		case s.AuditFile == NoAudit:
+			p.add(Step{Part: PartAudit, Action: Delete, Target: fmt.Sprintf("audit device %s/", d.Path)})
+		default:
+			p.notice(fmt.Sprintf("the audit device %s/ stays, for it serves all of Vault; --audit-file=none removes it too", d.Path))
+		}
+	}
+}
+
+// madeStore reports whether setup created the store, and nobody keeps it in Git since.
+func (s Setup) madeStore(f Facts) bool {
+	return objectOf(*f.Store.Meta).For == s.StoreName() && f.GitOwner == ""
+}
+
+// users are the stores that log in with what setup made.
+func (s Setup) users(f Facts) []string {
+	return with(slices.Concat(f.Others.Role, f.Others.Secret, f.Others.Account))
+}
+
+// stillUsed refuses a removal that would break a store that stays.
+func stillUsed(s Setup, f Facts) error {
+	users := s.users(f)
+	if f.Store != nil && s.madeStore(f) && slices.Contains(users, s.StoreName()) {
+		if len(f.Wants) > 0 {
+			var mappings []string
+			for _, w := range f.Wants {
+				mappings = with(mappings, w.Mapping)
+			}
+			return &ConflictError{
+				What: fmt.Sprintf("%s is still used by %s", s.StoreName(), strings.Join(mappings, ", ")),
+				Fix:  "delete those ExternalSecrets, or give them another store, first",
+			}
+		}
+		users = slices.DeleteFunc(users, func(name string) bool { return name == s.StoreName() })
+	}
+	if len(users) == 0 {
+		return nil
+	}
+	return &ConflictError{
+		What: fmt.Sprintf("%s still logs in with what would be removed", strings.Join(users, ", ")),
+		Fix:  "give it another login, or delete it, first",
+	}
+}
+
+// roleSettings is what the role that is there says of its tokens; nil without one.
+func (f Facts) roleSettings() *vault.TokenSettings {
+	switch {
+	case f.AppRole != nil:
+		return &f.AppRole.TokenSettings
+	case f.KubernetesRole != nil:
+		return &f.KubernetesRole.TokenSettings
+	}
+	return nil
+}
+
+// RemovalNeeds is what carrying a removal out takes.
+func RemovalNeeds(p Plan) []Need {
+	s := p.Setup
+	var needs []Need
+	for _, step := range p.Steps {
+		switch step.Part {
+		case PartRole:
+			needs = append(needs, Need{"auth/" + s.AuthPath + "/role/" + s.Role, []string{"delete"}})
+		case PartPolicy:
+			needs = append(needs, Need{"sys/policies/acl/" + s.Policy, []string{"delete"}})
+		case PartAuth:
+			needs = append(needs, Need{"sys/auth/" + s.AuthPath, []string{"delete", "sudo"}})
+		case PartOld:
+			needs = append(needs, Need{"auth/token/revoke-accessor", []string{"update"}})
+		case PartAudit:
+			needs = append(needs, Need{strings.TrimSuffix("sys/audit/"+strings.TrimPrefix(step.Target, "audit device "), "/"), []string{"delete", "sudo"}})
+		}
+	}
+	return needs
+}
+
+// Remove carries a removal out, the store first: from then on nobody logs in with what
+// goes after it.
+func (g Ground) Remove(ctx context.Context, p Plan, f Facts, how Carry) error {
+	s := p.Setup
+	apply := kube.Applier{Clients: g.Clients, Manager: FieldManager, DryRun: how.ServerDryRun}
+	for _, step := range p.Steps {
+		if how.ServerDryRun && !step.inKubernetes() {
+			continue
+		}
+		var err error
+		switch step.Part {
+		case PartStore:
+			err = apply.Delete(ctx, s.Kind, s.Store.Namespace, s.Store.Name, f.Store.Meta.UID)
+		case PartCredential:
+			err = apply.Delete(ctx, "Secret", s.Secret.Namespace, s.Secret.Name, types.UID(f.Secret.UID))
+		case PartAccount:
+			err = apply.Delete(ctx, "ServiceAccount", s.Account.Namespace, s.Account.Name, types.UID(f.Account.UID))
+		case PartBinding:
+			err = apply.Delete(ctx, "ClusterRoleBinding", "", s.bindingName(), types.UID(f.Binding.UID))
+		default:
+			err = g.removeInVault(ctx, s, step, f)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.Target, err)
+		}
+		how.Say(step, nil)
+	}
+	return nil
+}
+
+func (g Ground) removeInVault(ctx context.Context, s Setup, step Step, f Facts) error {
+	switch step.Part {
+	case PartRole:
+		return g.Vault.DeleteRole(ctx, s.AuthPath, s.Role)
+	case PartPolicy:
+		return g.Vault.DeletePolicy(ctx, s.Policy)
+	case PartAuth:
+		return g.Vault.DisableAuth(ctx, s.AuthPath)
+	case PartOld:
+		return g.Vault.RevokeAccessor(ctx, f.Secret.Accessor)
+	case PartAudit:
+		for _, d := range f.Audit {
+			if d.Description == madeBySetup {
+				return g.Vault.DisableAudit(ctx, d.Path)
+			}
+		}
+	}
+	return nil
+}
