@@ -17,8 +17,11 @@ import (
 type entry struct {
 	key types.NamespacedName
 	uid types.UID
-	// group names the stores it uses; its mappings share a breaker and workers.
+	// group names the stores it uses, and its namespace where they log in anew for each;
+	// its mappings share a breaker and workers.
 	group string
+	// stores is group without namespaces: what the brake counts by.
+	stores string
 	// uses are the objects whose change concerns it: its target Secret first, then
 	// its template sources.
 	uses []object
@@ -45,10 +48,12 @@ type entry struct {
 // object names a Secret, ConfigMap or Namespace.
 type object struct{ kind, namespace, name string }
 
-// describe fills in what follows from the mapping's spec.
-func (e *entry) describe(es *eso.ExternalSecret) {
+// describe fills in what follows from the mapping's spec. referent says of a store's key
+// whether it logs in anew for each namespace.
+func (e *entry) describe(es *eso.ExternalSecret, referent func(store string) bool) {
 	e.uid = es.UID
-	e.group = groupOf(es)
+	e.stores = storesOf(es)
+	e.group = groupOf(e.stores, es.Namespace, referent)
 	e.uses = []object{{"Secret", es.Namespace, es.TargetName()}}
 	for _, source := range mapping.SourceKeys(es) {
 		e.uses = append(e.uses, object{source.Kind, es.Namespace, source.Name})
@@ -95,8 +100,24 @@ func (e *entry) settle(es *eso.ExternalSecret, o engine.Outcome, before seen, st
 	e.running, e.look = false, true
 }
 
-// groupOf names the stores of a mapping, and the namespace where they are its own.
-func groupOf(es *eso.ExternalSecret) string {
+// groupOf is the key of what shares a login: the stores, and the namespace behind each
+// that is referent. One namespace's credential says nothing of another's.
+func groupOf(stores, namespace string, referent func(store string) bool) string {
+	var names []string
+	for name := range strings.SplitSeq(stores, ",") {
+		if referent(name) {
+			name += forNamespace + namespace
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
+}
+
+// forNamespace is in no name of an object.
+const forNamespace = " for "
+
+// storesOf names the stores of a mapping, and the namespace where they are its own.
+func storesOf(es *eso.ExternalSecret) string {
 	var names []string
 	for _, ref := range es.StoreRefs() {
 		names = append(names, storeKey(ref, es.Namespace))
@@ -122,9 +143,10 @@ type group struct {
 	slots chan struct{}
 }
 
+// has reports whether the group uses a store, for whatever namespace.
 func (g *group) has(store string) bool {
 	for name := range strings.SplitSeq(g.name, ",") {
-		if name == store {
+		if name, _, _ = strings.Cut(name, forNamespace); name == store {
 			return true
 		}
 	}

@@ -42,7 +42,7 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 		target = e.uses[0]
 	}
 	l.unuse(e)
-	e.describe(es)
+	e.describe(es, l.referent)
 	for _, used := range e.uses {
 		if l.users[used] == nil {
 			l.users[used] = map[types.NamespacedName]bool{}
@@ -130,7 +130,8 @@ func (l *loop) storeEvent(s eso.Store, deleted bool) {
 		changed = l.addStore(s, time.Now())
 	}
 	if changed {
-		l.storeChanged(s.String())
+		l.regroup(s.String())
+		l.storeChanged(s.String(), "")
 	}
 }
 
@@ -155,9 +156,12 @@ func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
 		l.nudge()
 	}
 	for name, s := range l.stores {
-		if refersTo(s.store, o) {
+		switch refersTo(s.store, o) {
+		case forAll:
 			s.force = true
-			l.storeChanged(name)
+			l.storeChanged(name, "")
+		case forItsNamespace:
+			l.storeChanged(name, o.namespace)
 		}
 	}
 }
@@ -174,26 +178,40 @@ func (l *loop) noted(secret object, meta *metav1.ObjectMeta, deleted bool) {
 	l.restarts.owe(secret, note, time.Now())
 }
 
-// refersTo reports whether a store names the object, for any mapping's namespace
-// where it leaves the namespace open.
-func refersTo(s eso.Store, o object) bool {
+// reach says for whom an object matters that a store refers to.
+type reach int
+
+const (
+	forNobody reach = iota
+	// forItsNamespace: the mappings of the object's namespace, where the reference
+	// leaves the namespace open.
+	forItsNamespace
+	// forAll: whoever uses the store.
+	forAll
+)
+
+// refersTo reports for whom a store names the object.
+func refersTo(s eso.Store, o object) reach {
 	if s.Spec.Provider.Vault == nil {
-		return false
+		return forNobody
 	}
+	far := forNobody
 	for _, ref := range s.Spec.Provider.Vault.References() {
-		if ref.Kind != o.kind || ref.Name != o.name {
-			continue
-		}
 		switch {
-		case ref.Namespace != nil:
-			if *ref.Namespace == o.namespace {
-				return true
-			}
-		case s.Cluster(), s.Meta.Namespace == o.namespace:
-			return true
+		case ref.Kind != o.kind, ref.Name != o.name:
+		case ref.Namespace != nil && *ref.Namespace == o.namespace, ref.Namespace == nil && !s.Cluster() && s.Meta.Namespace == o.namespace:
+			return forAll
+		case ref.Namespace == nil && s.Cluster():
+			far = forItsNamespace
 		}
 	}
-	return false
+	return far
+}
+
+// referent reports whether a store logs in anew for each namespace.
+func (l *loop) referent(store string) bool {
+	s, ok := l.stores[store]
+	return ok && s.store.Referent()
 }
 
 // namespaceEvent is told of each Namespace whose labels changed: a

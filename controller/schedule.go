@@ -142,7 +142,7 @@ func early(key string, interval time.Duration) time.Duration {
 // phase is equal for mappings that begin with the same path of the same store, so that
 // they keep sharing one read.
 func phase(es *eso.ExternalSecret) string {
-	key := groupOf(es)
+	key := storesOf(es)
 	switch {
 	case len(es.Spec.Data) > 0:
 		key += "\n" + es.Spec.Data[0].RemoteRef.Key

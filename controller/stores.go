@@ -80,10 +80,10 @@ func interval(s eso.Store) time.Duration {
 }
 
 // doubt has the stores of a group validated when their mappings tell otherwise than
-// the last validation.
+// the last validation. That of a referent store tells nothing of any mapping.
 func (l *loop) doubt(g *group, down bool) {
 	for name, s := range l.stores {
-		if s.known && s.valid == down && g.has(name) {
+		if s.known && s.valid == down && g.has(name) && !s.store.Referent() {
 			s.force = true
 		}
 	}
@@ -100,20 +100,25 @@ func (l *loop) storeUp(name string) {
 	l.nudge()
 }
 
-// storeChanged makes the mappings of a store due: those that failed, and those that
-// refresh at all.
-func (l *loop) storeChanged(name string) {
-	for _, g := range l.groups {
-		if g.has(name) {
+// storeChanged makes the mappings of a store due, those of one namespace unless that is
+// empty: those that failed, and those that refresh at all.
+func (l *loop) storeChanged(name, namespace string) {
+	for _, e := range l.mappings {
+		if g := l.group(e.group); g.has(name) && (namespace == "" || e.key.Namespace == namespace) {
 			g.breaker = breaker{}
+			l.contentChanged(e)
+			l.nudge()
 		}
 	}
+}
+
+// regroup groups the mappings of a store anew: whether it is referent may have changed.
+func (l *loop) regroup(name string) {
 	for _, e := range l.mappings {
 		if l.group(e.group).has(name) {
-			l.contentChanged(e)
+			e.group = groupOf(e.stores, e.key.Namespace, l.referent)
 		}
 	}
-	l.nudge()
 }
 
 // contentChanged makes a mapping due whose Secret may have to be made anew.

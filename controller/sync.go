@@ -36,7 +36,7 @@ func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
 	if len(held) == 0 {
 		return
 	}
-	refusal := l.refuseDeletes(batch[0].group, held)
+	refusal := l.refuseDeletes(held)
 	e.HoldDeletes = false
 	each(held, func(t task) {
 		if refusal == nil {
@@ -139,13 +139,13 @@ func (l *loop) settle(t task, o engine.Outcome) {
 		return
 	}
 	t.group.breaker.probing = false
-	if o.Class == engine.Transient {
-		return
+	if !o.Answered {
+		return // it tells nothing of the store
 	}
 	if t.group.breaker.up() {
 		l.drain(t.group)
 	}
-	if o.Class == engine.OK && !o.Skipped {
+	if o.Class == engine.OK {
 		l.doubt(t.group, false)
 	}
 }
@@ -160,12 +160,12 @@ func (l *loop) drain(g *group) {
 	}
 }
 
-func (l *loop) refuseDeletes(g *group, held []task) error {
+func (l *loop) refuseDeletes(held []task) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	total := 0
+	stores, total := held[0].entry.stores, 0
 	for _, e := range l.mappings {
-		if e.group == g.name {
+		if e.stores == stores {
 			total++
 		}
 	}
@@ -173,5 +173,5 @@ func (l *loop) refuseDeletes(g *group, held []task) error {
 	for _, t := range held {
 		wishes = append(wishes, t.entry.key)
 	}
-	return l.brake.refuse(g.name, wishes, total, time.Now())
+	return l.brake.refuse(stores, wishes, total, time.Now())
 }

@@ -40,7 +40,20 @@ const tries = 5
 // It writes the Secret and nothing else; status and events are the caller's, from
 // the Outcome.
 func (e Engine) Sync(ctx context.Context, es *eso.ExternalSecret) Outcome {
-	want, err := e.want(ctx, es)
+	in, err := e.Inputs(ctx, es)
+	if err != nil {
+		o := failed(err)
+		o.Answered = answered(err)
+		return o
+	}
+	o := e.reach(ctx, es, in)
+	o.Answered = true
+	return o
+}
+
+// reach brings the Secret to what was read.
+func (e Engine) reach(ctx context.Context, es *eso.ExternalSecret, in mapping.Inputs) Outcome {
+	want, err := e.want(es, in)
 	if err != nil {
 		return failed(err)
 	}
@@ -84,7 +97,11 @@ func (e Engine) Sync(ctx context.Context, es *eso.ExternalSecret) Outcome {
 
 // Preview tells what Sync would do now, and does nothing.
 func (e Engine) Preview(ctx context.Context, es *eso.ExternalSecret) Outcome {
-	want, err := e.want(ctx, es)
+	in, err := e.Inputs(ctx, es)
+	if err != nil {
+		return failed(err)
+	}
+	want, err := e.want(es, in)
 	if err != nil {
 		return failed(err)
 	}
@@ -95,13 +112,8 @@ func (e Engine) Preview(ctx context.Context, es *eso.ExternalSecret) Outcome {
 	return reached(es, want, change)
 }
 
-// want is everything up to the wanted Secret: whose it is, whether it is well
-// formed, what Vault has, what comes of it.
-func (e Engine) want(ctx context.Context, es *eso.ExternalSecret) (mapping.Desired, error) {
-	in, err := e.Inputs(ctx, es)
-	if err != nil {
-		return mapping.Desired{}, err
-	}
+// want is the wanted Secret: what comes of what Vault has.
+func (e Engine) want(es *eso.ExternalSecret, in mapping.Inputs) (mapping.Desired, error) {
 	want, err := mapping.Compute(es, in, e.Limits)
 	if err != nil {
 		return mapping.Desired{}, err

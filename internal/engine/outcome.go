@@ -41,6 +41,9 @@ type Outcome struct {
 	// Skipped: a store of the mapping is another controller's; nothing was done,
 	// and nothing is to be told.
 	Skipped bool
+	// Answered: Vault answered a read, with what was asked for or with a refusal of
+	// that path; so the store as a whole works.
+	Answered bool
 	// Held: the Secret is to be deleted and was not (Engine.HoldDeletes).
 	Held bool
 	// Change is what was done, or by Preview would be.
@@ -72,6 +75,12 @@ type (
 func (e invalidError) Unwrap() error { return e.error }
 func (e writeError) Unwrap() error   { return e.error }
 func (e orphanError) Unwrap() error  { return e.error }
+
+// answered reports whether an error of reading was Vault's own answer.
+func answered(err error) bool {
+	var e *kv.Error
+	return errors.As(err, &e) && e.Code > 0 && !e.Kind.Down()
+}
 
 func failed(err error) Outcome {
 	if errors.Is(err, kv.ErrForeignStore) {

@@ -19,9 +19,11 @@ import (
 // desired builds the Secret as it should be, from the one that is there.
 func desired(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secret) *corev1.Secret {
 	next := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: es.TargetName(), Namespace: es.Namespace}}
+	var mine owned
 	if current != nil {
 		next = current.DeepCopy()
-		drop(next, ownFields(next, eso.FieldManager(es.Name)))
+		mine = ownFields(next, eso.FieldManager(es.Name))
+		drop(next, mine)
 	}
 	if next.Data == nil {
 		next.Data = map[string][]byte{}
@@ -34,6 +36,12 @@ func desired(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secre
 		next.Data[key] = value.Reveal()
 	}
 	next.Labels, next.Annotations = with(next.Labels, want.Labels), with(next.Annotations, want.Annotations)
+	if current != nil && sharesTarget(es) && !want.HasTemplate {
+		// What is copied from the ExternalSecret, and not asked for, gives way to what
+		// others set: they would set it again, and so on.
+		keep(next.Labels, current.Labels, mine.labels)
+		keep(next.Annotations, current.Annotations, mine.annotations)
+	}
 	for _, finalizer := range want.Finalizers {
 		if !slices.Contains(next.Finalizers, finalizer) {
 			next.Finalizers = append(next.Finalizers, finalizer)
@@ -55,6 +63,21 @@ func desired(es *eso.ExternalSecret, want mapping.Desired, current *corev1.Secre
 		setSource(next, want.Sources)
 	}
 	return next
+}
+
+// sharesTarget reports whether others have a share in the Secret by design.
+func sharesTarget(es *eso.ExternalSecret) bool {
+	policy := es.CreationPolicy()
+	return policy == eso.CreateMerge || policy == eso.CreateOrMerge
+}
+
+// keep puts back what current holds and is not ours.
+func keep(next, current map[string]string, ours []string) {
+	for name, value := range current {
+		if _, set := next[name]; set && !slices.Contains(ours, name) {
+			next[name] = value
+		}
+	}
 }
 
 // own makes the ExternalSecret the controller under Owner, and gives up what an

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -75,7 +76,8 @@ func (p *Pass) reader(store eso.Store, namespace string) *reader {
 }
 
 // Validate checks a store by itself: its references, its login, and its token. A live
-// session is used, not logged in anew. A referent store has no login of its own; it
+// session is used, not logged in anew. A token that may not look itself up is taken for
+// good as long as Vault does not call it invalid. A referent store has no login of its own; it
 // counts as valid, as in ESO, when it is well formed and its CA and connection can be
 // loaded.
 func (p *Pass) Validate(ctx context.Context, store eso.Store) error {
@@ -91,6 +93,9 @@ func (p *Pass) Validate(ctx context.Context, store eso.Store) error {
 		p.Sessions.observe("LookupSelf", err == nil)
 		return err
 	})
+	if errors.Is(err, vault.ErrUnproven) {
+		return nil // it got a token, or has one, that is not allowed to ask this
+	}
 	r.mark(err)
 	return err
 }

@@ -37,6 +37,8 @@ type session struct {
 	sent    int // calls under this token
 	calls   int // calls that run now
 	retired bool
+	// blind: the login's tokens may not look themselves up.
+	blind bool
 }
 
 // Format prints whose session it is.

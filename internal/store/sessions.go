@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -131,12 +132,32 @@ func (p *Sessions) call(ctx context.Context, s *session, do func(*vault.Client) 
 		s.mu.Lock()
 		s.sent++
 		s.mu.Unlock()
-		err = do(client)
+		err = s.judge(do(client), try)
 		if kv.KindOf(err) != kv.BadCredential || s.login == nil || try > 1 {
 			return err
 		}
 		s.lost(client)
 	}
+}
+
+// judge makes of a refusal that may concern the token or the path one that concerns the
+// path, where the token is known to be good: it is the first call after the login, or
+// an earlier login's token could not look itself up either. Of a static token nothing
+// more can be known; it takes the store from nobody else.
+func (s *session) judge(err error, try int) error {
+	if !errors.Is(err, vault.ErrUnproven) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blind = s.blind || s.login == nil || try > 1 || s.sent == 1
+	var e *kv.Error
+	if !s.blind || !errors.As(err, &e) {
+		return err
+	}
+	denied := *e
+	denied.Kind = kv.Denied
+	return &denied
 }
 
 func (p *Sessions) done(s *session) {

@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,7 +87,12 @@ func (c *Client) denied(ctx context.Context, e *kv.Error, right string) error {
 	c.memo.mu.Unlock()
 	if !valid {
 		_, err := c.LookupSelf(ctx)
-		if kind := kv.KindOf(err); kind == kv.BadCredential || kind == kv.Sealed || kind == kv.Unreachable {
+		kind := kv.KindOf(err)
+		switch {
+		case errors.Is(err, ErrUnproven):
+			return &kv.Error{Kind: kind, Path: e.Path, Code: e.Code, Err: ErrUnproven, Detail: e.Detail + fmt.Sprintf(
+				`; the token's policies must allow %q on %s, unless the token itself is invalid: it may not look itself up (auth/token/lookup-self)`, right, clean(e.Path))}
+		case kind == kv.BadCredential, kind == kv.Sealed, kind == kv.Unreachable:
 			return &kv.Error{Kind: kind, Path: e.Path, Code: e.Code, Detail: err.Error()}
 		}
 		if err == nil && c.memo.keep {

@@ -3,19 +3,29 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 )
 
+// ErrUnproven is in a BadCredential error when the token may as well be good, and its
+// policies lack auth/token/lookup-self (as without Vault's default policy). Vault says
+// "invalid token" of one that it does not know; old versions say nothing.
+var ErrUnproven = errors.New("the token may not look itself up")
+
 // LookupSelf asks what the client's token is. A token that Vault does not know gives
-// a BadCredential error.
+// a BadCredential error, with ErrUnproven where that is not certain.
 func (c *Client) LookupSelf(ctx context.Context) (Token, error) {
 	secret, err := c.ask(ctx, "invalid vault credentials", request{path: "auth/token/lookup-self"})
 	if err != nil {
 		if e := asError(err); e.Kind == kv.Denied {
+			if !strings.Contains(e.Detail, "invalid token") {
+				e.Err = ErrUnproven
+			}
 			e.Kind = kv.BadCredential
 			e.Detail = fmt.Sprintf("invalid vault credentials: Vault at %s does not accept the token (auth/token/lookup-self: Code: %d)", c.Address(), e.Code)
 		}
