@@ -43,6 +43,7 @@ type entry struct {
 	// resourceVersion: a watch that lags still shows the one before.
 	written     *eso.ExternalSecretStatus
 	writtenOver string
+	stated      stated
 }
 
 // object names a Secret, ConfigMap or Namespace.

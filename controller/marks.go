@@ -84,9 +84,17 @@ func (l *loop) unuse(e *entry) {
 func (l *loop) mappingChanged(es *eso.ExternalSecret) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.started && l.addMapping(es) != nil {
-		l.nudge()
+	if !l.started {
+		return
 	}
+	e := l.addMapping(es)
+	if e == nil {
+		return
+	}
+	if name := e.rival(es); name != "" {
+		l.report.rival(es, name, l.class, time.Now())
+	}
+	l.nudge()
 }
 
 // mappingGone is told of each ExternalSecret that was deleted.

@@ -31,7 +31,7 @@ type metrics struct {
 	seconds prometheus.Histogram
 	leader  *prometheus.GaugeVec
 
-	restarts *prometheus.CounterVec
+	restarts, rivals *prometheus.CounterVec
 }
 
 const syncSeconds, syncSecondsHelp = "vaultsecret_sync_duration_seconds", "Seconds that a sync took."
@@ -84,11 +84,12 @@ func newMetrics() *metrics {
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
 		}),
 		restarts: counter("vaultsecret_workload_restarts_total", "Restarts of a workload for a new content of its Secrets, result success or error.", "namespace", "workload", "result"),
+		rivals:   counter("vaultsecret_foreign_status_writes_total", "Writes of an ExternalSecret's status by another controller, by its field manager.", "manager"),
 		leader:   gauge("vaultsecret_leader", "1 while this process syncs, 0 while it stands by.", nil),
 	}
 	docs = append(docs, Metric{syncSeconds, "histogram", syncSecondsHelp, nil})
 	m.docs = docs
-	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader, m.restarts,
+	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader, m.restarts, m.rivals,
 		m.storeCondition[eso.KindSecretStore], m.storeCondition[eso.KindClusterSecretStore],
 		m.storeDuration[eso.KindSecretStore], m.storeDuration[eso.KindClusterSecretStore],
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

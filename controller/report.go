@@ -25,6 +25,8 @@ type reporter struct {
 	log     *slog.Logger
 	// restarts: workloads are restarted where a mapping asks for it.
 	restarts bool
+	// toldRival is what was last said of another controller.
+	toldRival told
 }
 
 // mapping reports one mapping. The status is written only when it differs; what was
@@ -49,11 +51,15 @@ func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now ti
 		es = &latest
 	}
 	status := o.Status(es, t.at)
-	if err := r.status.ExternalSecret(ctx, es, status); err != nil {
+	stored, err := r.status.ExternalSecret(ctx, es, status)
+	if err != nil {
 		r.log.Warn("the status could not be written", "namespace", es.Namespace, "name", es.Name, "err", err)
 		return err
 	}
 	t.entry.written, t.entry.writtenOver = &status, es.ResourceVersion
+	if stored != nil {
+		t.entry.stated = stated{stored.ResourceVersion, stored.Status}
+	}
 	return nil
 }
 

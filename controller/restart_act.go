@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,10 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
-	"vaultsecret.io/kubectl-vaultsecret/internal/plan"
 )
 
 // changedSecret is one Secret whose workloads are looked at.
@@ -227,62 +224,6 @@ func (c *changedSecret) contentFor(w kube.Workload) (string, error) {
 	return content, nil
 }
 
-func (l *loop) row(w kube.Workload) row {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.restarts.rows[w.UID]
-}
-
-// waits reports whether a workload waits for what else it uses, which is asked for at
-// the first look.
-func (l *loop) waits(w kube.Workload, causes []*changedSecret, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	asked, long := true, false
-	for _, c := range causes {
-		asked = asked && c.asked
-		long = long || now.Sub(c.since) >= longestWait
-	}
-	waits := false
-	for name := range w.Uses {
-		isCause := slices.ContainsFunc(causes, func(c *changedSecret) bool { return c.secret.name == name })
-		for _, e := range l.entriesOf(object{"Secret", w.Namespace, name}) {
-			if !asked && !isCause {
-				l.askNow(e, now)
-			}
-			waits = waits || e.unsettled(now)
-		}
-	}
-	return waits && !long
-}
-
-// entriesOf returns the mappings whose target a Secret is. The caller holds l.mu.
-func (l *loop) entriesOf(secret object) []*entry {
-	var all []*entry
-	for key := range l.users[secret] {
-		if e := l.mappings[key]; e.uses[0] == secret {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// askNow makes what else a workload uses due, so that a change that came to Vault
-// together comes to the workload together. A window that is closed stays closed.
-func (l *loop) askNow(e *entry, now time.Time) {
-	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
-	if es == nil || e.running || e.last.failures > 0 || now.Sub(e.last.at) < quiet || !open(es.Spec.SyncWindows, now) {
-		return
-	}
-	l.contentChanged(e)
-}
-
-// unsettled reports whether a mapping's Secret may be about to change.
-func (e *entry) unsettled(now time.Time) bool {
-	due := e.force || !e.due.IsZero() && !e.due.After(now)
-	return e.running || due && e.last.failures == 0
-}
-
 // missing tells of workloads that are listed and do not exist.
 func (l *loop) missing(all []kube.Workload, changed []*changedSecret) {
 	for _, c := range changed {
@@ -294,62 +235,5 @@ func (l *loop) missing(all []kube.Workload, changed []*changedSecret) {
 				}
 			}
 		}
-	}
-}
-
-// settleDebt takes the note off a Secret. The write is ours: it makes no mapping due.
-func (l *loop) settleDebt(ctx context.Context, c *changedSecret) error {
-	held, free := l.hold(c.secret)
-	if !free {
-		return nil // one of them is being synced; look again
-	}
-	next := c.read.DeepCopy()
-	delete(next.Annotations, eso.AnnotationRestartPending)
-	manager := kube.Manager
-	if len(c.users) > 0 {
-		manager = eso.FieldManager(c.users[0].Name)
-	}
-	stored, err := l.engine.Secrets.Apply(ctx, plan.Change{Action: plan.Update, Secret: next, Current: c.read}, manager)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range held {
-		e.running, e.look = false, true
-		if err == nil && e.last.left.version == c.read.ResourceVersion {
-			e.last.left = seen{version: stored.ResourceVersion}
-		}
-	}
-	defer l.nudge()
-	switch {
-	case errors.Is(err, plan.ErrStale):
-		return nil // it changed meanwhile; look again
-	case err != nil:
-		return err
-	}
-	delete(l.restarts.owed, c.secret)
-	return nil
-}
-
-// hold keeps the mappings of a Secret from being synced while it is written here; false
-// when one of them is being synced.
-func (l *loop) hold(secret object) ([]*entry, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	held := l.entriesOf(secret)
-	if slices.ContainsFunc(held, func(e *entry) bool { return e.running }) {
-		return nil, false
-	}
-	for _, e := range held {
-		e.running = true
-	}
-	return held, true
-}
-
-// owing takes note of what an outcome left on the Secret.
-func (l *loop) owing(t task, o engine.Outcome) {
-	if l.restarts == nil || o.Change.Secret == nil || o.Err != nil {
-		return
-	}
-	if note := o.Change.Secret.Annotations[eso.AnnotationRestartPending]; note != "" {
-		l.restarts.owe(t.entry.uses[0], note, time.Now())
 	}
 }

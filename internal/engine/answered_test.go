@@ -22,7 +22,7 @@ func TestAnswered(t *testing.T) {
 		"not admitted":                 {func(w *world) { w.openErr = &kv.Error{Kind: kv.Denied} }, nil, false},
 		"no such store":                {func(w *world) { w.openErr = &kv.Error{Kind: kv.BadConfig} }, nil, false},
 		"foreign":                      {func(w *world) { w.openErr = kv.ErrForeignStore }, nil, false},
-		"invalid":                      {nil, func(es *eso.ExternalSecret) { es.Spec.Data[0].SecretKey = "" }, false},
+		"invalid":                      {nil, func(es *eso.ExternalSecret) { es.Spec.RefreshInterval = eso.DurationText("1d") }, false},
 		"something else":               {func(w *world) { w.readErr = map[string]error{"app/db": errors.New("x")} }, nil, false},
 	} {
 		w := newWorld()

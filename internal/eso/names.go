@@ -85,4 +85,6 @@ const (
 	EventRestartFailed  = "RestartFailed"
 	EventRestartHeld    = "RestartHeld"
 	EventRestartRefused = "RestartRefused"
+	// EventAnotherController: two controllers sync the same mappings.
+	EventAnotherController = "AnotherController"
 )

@@ -22,15 +22,18 @@ const Manager = "vaultsecret-controller"
 // Status writes status subresources, and only when something differs.
 type Status struct{ Clients *Clients }
 
-// ExternalSecret writes a mapping's status. An object that is gone, or was replaced,
-// is no error.
-func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, status eso.ExternalSecretStatus) error {
+// ExternalSecret writes a mapping's status, and returns the mapping as stored; nil when
+// nothing was written. An object that is gone, or was replaced, is no error.
+func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, status eso.ExternalSecretStatus) (*eso.ExternalSecret, error) {
 	patch, err := statusPatch(es.UID, es.Status, status)
 	if patch == nil {
-		return err
+		return nil, err
 	}
-	_, err = s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
-	return ended(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
+	stored, err := s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
+	if err != nil {
+		return nil, ended(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
+	}
+	return stored, nil
 }
 
 // Store writes a store's status.

@@ -26,7 +26,7 @@ func TestStatusIsWrittenOnlyWhenItDiffers(t *testing.T) {
 	es := mapping1(t, c, namespace, "db", nil)
 	status := kube.Status{Clients: c}
 	want := ready(es, "secret synced")
-	if err := status.ExternalSecret(t.Context(), es, want); err != nil {
+	if _, err := status.ExternalSecret(t.Context(), es, want); err != nil {
 		t.Fatal(err)
 	}
 	stored, err := c.ExternalSecrets(namespace).Get(t.Context(), "db", metav1.GetOptions{})
@@ -39,7 +39,7 @@ func TestStatusIsWrittenOnlyWhenItDiffers(t *testing.T) {
 	if !slices.ContainsFunc(stored.ManagedFields, func(f metav1.ManagedFieldsEntry) bool { return f.Manager == kube.Manager && f.Subresource == "status" }) {
 		t.Errorf("managedFields do not name %s: %v", kube.Manager, stored.ManagedFields)
 	}
-	if err := status.ExternalSecret(t.Context(), stored, want); err != nil {
+	if _, err := status.ExternalSecret(t.Context(), stored, want); err != nil {
 		t.Fatal(err)
 	}
 	if n := sent.count("PATCH", "/externalsecrets/db/status"); n != 1 {
@@ -53,11 +53,11 @@ func TestNeverWritesTheStatusOfANamesake(t *testing.T) {
 	old := es.DeepCopy()
 	old.UID = types.UID("another")
 	status := kube.Status{Clients: c}
-	if err := status.ExternalSecret(t.Context(), old, ready(old, "of another")); err != nil {
+	if _, err := status.ExternalSecret(t.Context(), old, ready(old, "of another")); err != nil {
 		t.Errorf("an object that was replaced: %v, want no error", err)
 	}
 	old.Name = "gone"
-	if err := status.ExternalSecret(t.Context(), old, ready(old, "of none")); err != nil {
+	if _, err := status.ExternalSecret(t.Context(), old, ready(old, "of none")); err != nil {
 		t.Errorf("an object that is gone: %v, want no error", err)
 	}
 	stored, err := c.ExternalSecrets(namespace).Get(t.Context(), "db", metav1.GetOptions{})
@@ -71,10 +71,10 @@ func TestAStatusThatTheAPIServerRefusesIsAnError(t *testing.T) {
 	es := mapping1(t, c, namespace, "db", nil)
 	wrong := ready(es, "x")
 	wrong.Conditions[0].Type = "NotReady"
-	if err := (kube.Status{Clients: c}).ExternalSecret(t.Context(), es, wrong); !apierrors.IsInvalid(err) {
+	if _, err := (kube.Status{Clients: c}).ExternalSecret(t.Context(), es, wrong); !apierrors.IsInvalid(err) {
 		t.Errorf("%v, want an invalid error", err)
 	}
-	if err := (kube.Status{Clients: stranger(t)}).ExternalSecret(t.Context(), es, ready(es, "x")); !apierrors.IsForbidden(err) {
+	if _, err := (kube.Status{Clients: stranger(t)}).ExternalSecret(t.Context(), es, ready(es, "x")); !apierrors.IsForbidden(err) {
 		t.Errorf("%v, want a forbidden error", err)
 	}
 }

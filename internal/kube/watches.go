@@ -101,7 +101,7 @@ func slim(object any) (any, error) {
 	if err != nil {
 		return object, nil //nolint:nilerr // a tombstone; it is passed on as it is
 	}
-	accessor.SetManagedFields(nil)
+	accessor.SetManagedFields(statusWriters(object, accessor.GetManagedFields()))
 	if partial, ok := object.(*metav1.PartialObjectMetadata); ok {
 		kept := map[string]string{}
 		for _, name := range []string{eso.AnnotationDataHash, eso.AnnotationRestartPending} {
@@ -112,6 +112,19 @@ func slim(object any) (any, error) {
 		partial.Annotations = kept
 	}
 	return object, nil
+}
+
+// statusWriters keeps, of an ExternalSecret, who wrote its status and when.
+func statusWriters(object any, entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	var kept []metav1.ManagedFieldsEntry
+	if _, ok := object.(*eso.ExternalSecret); ok {
+		for _, entry := range entries {
+			if entry.Subresource == "status" {
+				kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Subresource: entry.Subresource, Time: entry.Time})
+			}
+		}
+	}
+	return kept
 }
 
 func (w *Watches) all() []cache.SharedIndexInformer {
