@@ -37,7 +37,7 @@ func newDiagnoseCommand(o *Options) *cobra.Command {
 		Long: "Walks from the ExternalSecret over its store and credential to the path in Vault, and stops at the root cause:\n" +
 			"what needs a check that failed is skipped. Each failure prints its fix. Vault is asked with the store's own\n" +
 			"credential, never with more; --no-login asks for no token at all.\n\n" +
-			"Exit codes: 0 nothing failed, 1 it could not be looked at, 2 a check failed, 3 warnings only (--fail-on=warning).",
+			"Exit codes: 0 nothing failed, 1 it could not be looked at, or something stayed unknown, 2 a check failed,\n3 warnings only (--fail-on=warning).",
 		Example: "  kubectl vaultsecret diagnose -n apps authelia-secrets\n" +
 			"  kubectl vaultsecret diagnose --all -A --short\n  kubectl vaultsecret diagnose --explain VS504",
 		RunE: func(c *cobra.Command, args []string) error { return d.run(c.Context(), args) },
@@ -183,10 +183,11 @@ func (d *diagnosing) write(reports []diagnose.Report) error {
 	return nil
 }
 
-// verdict is the exit code: a named mapping that is missing, or an API server that
-// does not answer, is "could not"; a failed check is "bad".
+// verdict is the exit code: a named mapping that is missing, an API server that does
+// not answer, or nothing worse than facts that could not be had, is "could not"; a
+// failed check is "bad".
 func (d *diagnosing) verdict(reports []diagnose.Report) error {
-	failed, warned := false, false
+	failed, warned, unknown := false, false, false
 	for _, r := range reports {
 		if len(d.chosen) > 0 && r.Missing || slices.Contains(r.RootCauses, "VS101") {
 			return exit(ExitFailed)
@@ -197,12 +198,15 @@ func (d *diagnosing) verdict(reports []diagnose.Report) error {
 			}
 			failed = failed || f.Status == diagnose.StatusFail
 			warned = warned || f.Status == diagnose.StatusWarn
+			unknown = unknown || f.Status == diagnose.StatusUnknown
 		}
 	}
 	switch {
 	case d.failOn == "never":
 	case failed:
 		return exit(ExitBad)
+	case unknown:
+		return exit(ExitFailed)
 	case warned && d.failOn == "warning":
 		return exit(ExitWarning)
 	}

@@ -17,14 +17,17 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
 )
 
+// pathCanary is a value that looks like a path in Vault with its version.
+const pathCanary = "../secret/data/canary-77b0/path@7"
+
 // scene is a mapping whose Secret and Vault hold canaries, in a namespace of its own.
 func scene(t *testing.T, sb *sandbox.Sandbox) (namespace, token string) {
 	t.Helper()
 	namespace, mount := sb.Namespace(t), sb.KVMount(t, 2)
-	sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": canary})
+	sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": canary, "link": pathCanary})
 	token = sb.VaultToken(t, fmt.Sprintf(`path "%s/*" { capabilities = ["read", "list"] }`, mount))
 	for name, data := range map[string]map[string][]byte{
-		"vault-token": {"token": []byte(token)}, "api-db": {"password": []byte(canary + "-old"), "user": []byte("app")},
+		"vault-token": {"token": []byte(token)}, "api-db": {"password": []byte(canary + "-old"), "user": []byte("app"), "link": []byte(pathCanary)},
 	} {
 		if _, err := sb.Client().CoreV1().Secrets(namespace).Create(t.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Name: name}, Data: data,
@@ -50,6 +53,7 @@ func scene(t *testing.T, sb *sandbox.Sandbox) (namespace, token string) {
 		Data: []eso.Data{
 			{SecretKey: "password", RemoteRef: eso.RemoteRef{Key: "app/db", Property: "password"}},
 			{SecretKey: "user", RemoteRef: eso.RemoteRef{Key: "app/db", Property: "user"}},
+			{SecretKey: "link", RemoteRef: eso.RemoteRef{Key: "app/db", Property: "link"}},
 		},
 	}
 	if _, err := clients.ExternalSecrets(namespace).Create(t.Context(), es, metav1.CreateOptions{}); err != nil {
@@ -117,7 +121,7 @@ func TestNeverShowsAValue(t *testing.T) {
 	for _, line := range commands(namespace) {
 		output, _ := invoke(t, sb, line...)
 		logged = logged || strings.Contains(output, "/namespaces/"+namespace+"/externalsecrets")
-		for _, secret := range []string{canary, token} {
+		for _, secret := range []string{canary, pathCanary, token} {
 			encoded := base64.StdEncoding.EncodeToString([]byte(secret))
 			for _, form := range []string{secret, encoded[:len(encoded)-4], fmt.Sprintf("%x", secret)} {
 				if strings.Contains(output, form) {

@@ -77,7 +77,11 @@ func loginWorks(f *Facts, s *Store) Verdict {
 		if field == "" {
 			field = "spec.provider.vault.auth." + s.Login.Method
 		}
-		return fail(loginFix(s), "Vault refuses the credential of %s (%s): %s", s.name(f), field, clip(result.Refused))
+		where := ""
+		if name := s.vaultNamespace(); name != "" {
+			where = fmt.Sprintf("; it was asked in Vault's namespace %q (spec.provider.vault.namespace)", name)
+		}
+		return fail(loginFix(s), "Vault refuses the credential of %s (%s): %s%s", s.name(f), field, clip(result.Refused), where)
 	}
 	t, u := have(s.Login.Token)
 	if u != nil {
@@ -92,6 +96,14 @@ func loginWorks(f *Facts, s *Store) Verdict {
 		end = "ttl " + duration.HumanDuration(t.TTL)
 	}
 	return ok("%s, policies [%s], %s", word, strings.Join(t.Policies, " "), end)
+}
+
+// vaultNamespace is the namespace of Vault in which the store logs in, "" for the root.
+func (s *Store) vaultNamespace() string {
+	if o := s.Object.Value; o != nil && o.Spec.Provider.Vault != nil {
+		return clip(o.Spec.Provider.Vault.LoginNamespace())
+	}
+	return ""
 }
 
 // loginFix is what renews a credential of the store's method.

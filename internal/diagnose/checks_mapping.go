@@ -66,7 +66,7 @@ func mappingReady(f *Facts) Verdict {
 		return warn(next, "no controller has answered yet; it was created %s", f.ago(es.CreationTimestamp.Time))
 	case ready == nil:
 		return fail(next, "no Ready condition: no controller has answered since it was created %s", f.ago(es.CreationTimestamp.Time))
-	case ready.Status == metav1.ConditionTrue && es.Status.SyncedResourceVersion != eso.SyncedResourceVersion(&es.ObjectMeta):
+	case ready.Status == metav1.ConditionTrue && es.DeletionTimestamp == nil && es.Status.SyncedResourceVersion != eso.SyncedResourceVersion(&es.ObjectMeta):
 		return warn(next, "Ready (%s), but the last change of the ExternalSecret is not synced yet", ready.Reason)
 	case ready.Status == metav1.ConditionTrue:
 		if late := overdue(f.Now, es); late > 0 {

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,7 +20,7 @@ func storeChecks() []Check {
 		{Code: "VS302", Group: GroupStore, Title: "store is Ready", Requires: usable, Symptom: true, store: storeReady},
 		{Code: "VS303", Quiet: true, Group: GroupStore, Title: "validity is proven", Requires: usable, store: storeProven},
 		{Code: "VS304", Quiet: true, Group: GroupStore, Title: "conditions admit the namespace", Requires: []string{"VS301", "VS308"}, store: namespaceAdmitted},
-		{Code: "VS305", Quiet: true, Group: GroupStore, Title: "namespace regexes are anchored", Requires: []string{"VS301"}, store: regexesAnchored},
+		{Code: "VS305", Quiet: true, Group: GroupStore, Title: "namespace regexes are anchored", Requires: []string{"VS301", "VS308"}, store: regexesAnchored},
 	}
 }
 
@@ -113,13 +114,24 @@ func storeReady(f *Facts, s *Store) Verdict {
 	case ready.Status == metav1.ConditionTrue:
 		return ok("%s is Ready", s.Ref)
 	}
-	cause := ""
-	for _, e := range s.Events.Value {
-		if e.Warning && !strings.Contains(ready.Message, e.Message) && !strings.HasSuffix(ready.Message, clip(e.Message)) {
-			cause = ": " + clip(e.Message)
+	return fail("kubectl describe "+s.kubectl(f), "%s is not Ready since %s: %s: %s%s", s.Ref, f.ago(ready.LastTransitionTime.Time), ready.Reason, clip(ready.Message), s.lastWarning(*ready))
+}
+
+// lastWarning is what the newest warning event adds to a condition that is False: ESO's
+// condition does not tell the cause, its event does. An event of before the condition
+// turned, or one that a later good event has overtaken, is of another failure.
+func (s *Store) lastWarning(ready eso.StoreStatusCondition) string {
+	var newest *Event
+	for i, e := range s.Events.Value {
+		if newest == nil || !e.Last.Before(newest.Last) {
+			newest = &s.Events.Value[i]
 		}
 	}
-	return fail("kubectl describe "+s.kubectl(f), "%s is not Ready since %s: %s: %s%s", s.Ref, f.ago(ready.LastTransitionTime.Time), ready.Reason, clip(ready.Message), cause)
+	// Times of events and conditions are to the second.
+	if newest == nil || !newest.Warning || newest.Last.Before(ready.LastTransitionTime.Truncate(time.Second)) || strings.Contains(ready.Message, newest.Message) {
+		return ""
+	}
+	return ": " + clip(newest.Message)
 }
 
 func storeProven(f *Facts, s *Store) Verdict {

@@ -17,6 +17,7 @@ func vaultChecks() []Check {
 		{Code: "VS405", Quiet: true, Group: GroupVault, Title: "its certificate lasts", Requires: []string{"VS403"}, store: certificateLasts},
 		{Code: "VS406", Quiet: true, Group: GroupVault, Title: "every Vault Pod is unsealed", Requires: []string{"VS402"}, store: podsUnsealed},
 		{Code: "VS407", Quiet: true, Group: GroupVault, Title: "clocks agree", Requires: []string{"VS401"}, store: clocksAgree},
+		{Code: "VS408", Quiet: true, Group: GroupVault, Title: "Vault has namespaces", Requires: []string{"VS402"}, store: namespacesServed},
 	}
 }
 
@@ -100,6 +101,10 @@ func vaultServes(f *Facts, s *Store) Verdict {
 		}
 		return fail(fix, "Vault at %s is sealed (%s)%s", s.Vault.Address, progress, podStates(s.Vault.Pods.Value))
 	}
+	if seal.Stuck != "" {
+		return fail("kubectl get pods -A -l app.kubernetes.io/name=vault,component=server\nvault operator raft list-peers",
+			"Vault at %s is unsealed, but a standby without an active server, most often because too few of the cluster are up and unsealed: %s%s", s.Vault.Address, clip(seal.Stuck), podStates(s.Vault.Pods.Value))
+	}
 	state := "active"
 	if seal.Standby {
 		state = "standby (forwards to the active one)"
@@ -135,6 +140,21 @@ func podsUnsealed(f *Facts, s *Store) Verdict {
 		}
 	}
 	return Verdict{}
+}
+
+// namespacesServed warns of a header that the community edition does not know: what is
+// read then is the root namespace.
+func namespacesServed(f *Facts, s *Store) Verdict {
+	object, u := have(s.Object)
+	if u != nil || object.Spec.Provider.Vault == nil {
+		return Verdict{}
+	}
+	namespace, community := object.Spec.Provider.Vault.VaultNamespace(), s.Vault.Seal.Value.Community
+	if namespace == "" || community == nil || !*community {
+		return Verdict{}
+	}
+	return warn("kubectl edit "+s.kubectl(f)+"   # remove spec.provider.vault.namespace",
+		"spec.provider.vault.namespace of %s is %q, and the community edition of Vault at %s has no namespaces: it passes the name over", s.name(f), clip(namespace), s.Vault.Address)
 }
 
 func clocksAgree(_ *Facts, s *Store) Verdict {

@@ -150,6 +150,12 @@ type Seal struct {
 	// Type is "shamir" or the kind of auto-unseal.
 	Type    string
 	Standby bool
+	// Stuck is why this standby cannot pass requests on to an active server, "" when
+	// it can or is active itself.
+	Stuck string
+	// Community says that this edition has no Vault namespaces; nil when it does not
+	// tell which it is.
+	Community *bool
 }
 
 // VaultPod is one server behind the address.

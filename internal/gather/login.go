@@ -2,6 +2,7 @@ package gather
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
@@ -30,7 +31,11 @@ func (o *one) login(ctx context.Context, s *diagnose.Store) {
 	session, err := o.open(ctx, *s.Object.Value, o.f.Namespace)
 	if err != nil {
 		e := asKV(err)
-		if e.Kind != kv.BadCredential {
+		broken := e.Code == http.StatusInternalServerError // Vault's own answer, e.g. of a directory that it cannot reach
+		if s.Vault.Seal.Value.Standby && (broken || vault.IsRedirect(err)) {
+			s.Vault.Seal.Value.Stuck, broken = Clean(e.Detail), false // it could not pass the request on
+		}
+		if e.Kind != kv.BadCredential && !broken {
 			s.Login.Result = diagnose.Unknown[diagnose.LoginResult](o.reason("use what the store names", err))
 			return
 		}
@@ -74,7 +79,7 @@ func (g *Gatherer) open(ctx context.Context, s eso.Store, namespace string) (*op
 			return nil, err
 		}
 		token, uses, err := client.Inspect(ctx)
-		if err != nil && kv.KindOf(err) == kv.BadCredential {
+		if err != nil && (kv.KindOf(err) == kv.BadCredential || vault.IsRedirect(err)) {
 			return nil, err
 		}
 		session := &opened{reader: reader, client: client}

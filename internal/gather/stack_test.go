@@ -36,6 +36,16 @@ type stack struct {
 	namespace string
 	mount     string
 	token     string
+
+	// long is the token that healthy stores, when a test has made one; synced the
+	// time of the last sync.
+	long   string
+	synced time.Time
+	// made is the last token of shortToken.
+	made string
+	// change changes how the look is taken; after runs when all is applied.
+	change func(*gather.Config)
+	after  func()
 }
 
 func newStack(t *testing.T) *stack {

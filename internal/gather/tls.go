@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
@@ -14,8 +16,8 @@ import (
 )
 
 // handshake looks at the certificate before any request is made, so that a refusal
-// can be told with its kind.
-func (g *Gatherer) handshake(ctx context.Context, conn net.Conn, host string, config vault.Config) diagnose.Fact[diagnose.TLS] {
+// can be told with its kind. silent is why there was no handshake at all.
+func (g *Gatherer) handshake(ctx context.Context, conn net.Conn, host string, config vault.Config) (t diagnose.Fact[diagnose.TLS], silent string) {
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
 	settings := &tls.Config{
@@ -31,11 +33,15 @@ func (g *Gatherer) handshake(ctx context.Context, conn net.Conn, host string, co
 	if err := client.HandshakeContext(ctx); err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) {
-			return diagnose.Known(diagnose.TLS{Kind: "other", Refused: "it does not speak TLS, yet the address says https"})
+			return diagnose.Known(diagnose.TLS{Kind: "other", Refused: "it does not speak TLS, yet the address says https"}), ""
 		}
-		return diagnose.Known(diagnose.TLS{Kind: "other", Refused: vault.Cause(err)})
+		var network net.Error
+		if errors.As(err, &network) && network.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || ctx.Err() != nil {
+			return diagnose.Unknown[diagnose.TLS]("there was no handshake"), vault.Cause(err)
+		}
+		return diagnose.Known(diagnose.TLS{Kind: "other", Refused: vault.Cause(err)}), ""
 	}
-	return diagnose.Known(judge(client.ConnectionState().PeerCertificates, host, config.CA, g.Now()))
+	return diagnose.Known(judge(client.ConnectionState().PeerCertificates, host, config.CA, g.Now())), ""
 }
 
 func judge(chain []*x509.Certificate, host string, roots []byte, now time.Time) diagnose.TLS {

@@ -70,7 +70,11 @@ func (g *Gatherer) server(ctx context.Context, config vault.Config) diagnose.Vau
 	v.Connect = diagnose.Known("")
 	v.TLS = diagnose.Known(diagnose.TLS{Plain: true})
 	if address.Scheme == "https" {
-		v.TLS = g.handshake(ctx, conn, address.Hostname(), config)
+		var silent string
+		if v.TLS, silent = g.handshake(ctx, conn, address.Hostname(), config); silent != "" {
+			v.Connect = diagnose.Known("the TLS handshake: " + silent) // it says nothing of the certificate
+			return v
+		}
 		if !v.TLS.Known || v.TLS.Value.Refused != "" {
 			return v
 		}
@@ -127,7 +131,8 @@ func (g *Gatherer) seal(ctx context.Context, client *vault.Client) (diagnose.Fac
 	}), nil
 }
 
-// skew compares the clocks, and learns whether the server is a standby.
+// skew compares the clocks, and learns what the server is: its edition, and whether it
+// is a standby, with an active one or without.
 func (g *Gatherer) skew(ctx context.Context, client *vault.Client, v *diagnose.Vault) {
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
@@ -138,7 +143,18 @@ func (g *Gatherer) skew(ctx context.Context, client *vault.Client, v *diagnose.V
 	}
 	middle := before.Add(g.Now().Sub(before) / 2)
 	v.Skew = diagnose.Known(health.Time.Sub(middle))
-	if v.Seal.Known {
-		v.Seal.Value.Standby = health.Standby
+	if !v.Seal.Known {
+		return
+	}
+	v.Seal.Value.Standby = health.Standby
+	if health.Enterprise != nil {
+		community := !*health.Enterprise
+		v.Seal.Value.Community = &community
+	}
+	if health.Standby {
+		leader, err := client.Leader(ctx)
+		if err == nil && leader.HA && leader.Address == "" {
+			v.Seal.Value.Stuck = "it knows of none"
+		}
 	}
 }

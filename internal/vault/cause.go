@@ -51,10 +51,13 @@ var (
 
 func sentinel(err error) error {
 	var (
+		redirect  *redirectError
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 	)
 	switch {
+	case errors.As(err, &redirect):
+		return redirect
 	case errors.As(err, &authority):
 		return ErrUnknownAuthority
 	case errors.As(err, &host):

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func (c *Client) VisibleMounts(ctx context.Context) ([]string, error) {
 type Health struct {
 	Initialized, Sealed, Standby bool
 	Version                      string
+	// Enterprise tells the edition, nil where the server does not (before 1.16, and
+	// OpenBao).
+	Enterprise *bool
 	// Time is the server's clock, to the second.
 	Time time.Time
 }
@@ -64,6 +68,7 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	var answer struct {
 		Initialized, Sealed, Standby bool
 		Version                      string
+		Enterprise                   *bool
 		Time                         int64 `json:"server_time_utc"`
 	}
 	states := []int{http.StatusTooManyRequests, 472, 473, http.StatusNotImplemented, http.StatusServiceUnavailable}
@@ -72,9 +77,13 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	}
 	return Health{
 		Initialized: answer.Initialized, Sealed: answer.Sealed, Standby: answer.Standby,
-		Version: answer.Version, Time: time.Unix(answer.Time, 0),
+		Version: answer.Version, Enterprise: answer.Enterprise, Time: time.Unix(answer.Time, 0),
 	}, nil
 }
+
+// IsRedirect reports whether an error says that the server redirects to another one,
+// which is not followed: a standby that cannot forward does that.
+func IsRedirect(err error) bool { return errors.As(err, new(*redirectError)) }
 
 // IsHidden reports whether an error of Mount says that Vault does not tell: the
 // mount is missing, or the token may do nothing under it.
