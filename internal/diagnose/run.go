@@ -117,7 +117,6 @@ func rootsOf(all []*instance) map[*instance]bool {
 
 func report(f *Facts, all []*instance, roots map[*instance]bool) Report {
 	r := Report{Namespace: f.Namespace, Name: f.Name, Healthy: true, RootCauses: []string{}, Chain: chain(f)}
-	r.Missing = f.Mapping.Known && f.Mapping.Value == nil
 	for _, in := range all {
 		v := in.verdict
 		if in.cause != "" && in.check.Quiet {
@@ -126,6 +125,7 @@ func report(f *Facts, all []*instance, roots map[*instance]bool) Report {
 		if v.Status == StatusFail || v.Status == StatusUnknown {
 			r.Healthy = false
 		}
+		r.Missing = r.Missing || in.check.Code == "VS201" && v.Status == StatusFail
 		r.Checks = append(r.Checks, Finding{
 			Code: in.check.Code, Group: in.check.Group, Title: in.check.Title, Subject: in.subject(f),
 			Status: v.Status, Message: v.Message, Fix: v.Fix, Requires: in.check.Requires, Root: roots[in],
