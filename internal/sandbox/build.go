@@ -34,6 +34,7 @@ func parts() []part {
 		{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "", "0.7", flag, 1},
 		{"kube-controller-manager", "kubernetes", k8s + "kube-controller-manager", "", "1.33", flag, 5},
 		{"kubectl", "kubernetes", k8s + "kubectl", "", "1.33", []string{"version", "--client"}, 1},
+		{"ldapd", "ldap", "vaultsecret.io/kubectl-vaultsecret/hack/ldap", "", "", nil, 0.3},
 		{"krew", "krew", "sigs.k8s.io/krew/cmd/krew", "", "0.4", []string{"version"}, 0.5},
 	}
 }
