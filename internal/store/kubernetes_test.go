@@ -21,10 +21,30 @@ import (
 // whether the ServiceAccount's token is good.
 func TestKubernetesMethod(t *testing.T) {
 	b := newBench(t)
+	namespace, path := b.kubernetes()
+	stanza := func(account string, audiences ...string) eso.VaultAuth {
+		return eso.VaultAuth{Kubernetes: &eso.KubernetesAuth{Path: path, Role: "app", ServiceAccountRef: &eso.ServiceAccountSelector{Name: account, Audiences: audiences}}}
+	}
+	b.logsIn("app", stanza("app", "vault"), 1)
+	b.mem.put("apps", "jwt", map[string]string{"token": string(b.accountToken(namespace, "app", []string{"vault"}, time.Hour)) + "\n"})
+	b.logsIn("secret", eso.VaultAuth{Kubernetes: &eso.KubernetesAuth{Path: path, Role: "app", SecretRef: &eso.SecretKeySelector{Name: "jwt"}}}, 1)
+	for name, auth := range map[string]eso.VaultAuth{"another-account": stanza("reviewer", "vault"), "no-audience": stanza("app")} {
+		b.mem.add(eso.KindSecretStore, name, b.provider(auth)).Spec.RetrySettings = &eso.RetrySettings{}
+		if _, err := b.read(name, "app/db"); kv.KindOf(err) != kv.BadCredential || !strings.Contains(err.Error(), "auth/"+path+"/login: Code: ") {
+			t.Errorf("%s: %s: %v", name, kv.KindOf(err), err)
+		}
+	}
+}
+
+// kubernetes enables the method for ServiceAccount app of a namespace of its own, whose
+// accounts those of namespace apps stand for.
+func (b *bench) kubernetes() (namespace, path string) {
+	t := b.t
+	t.Helper()
 	if err := b.sb.AddVaultAuth(t.Context(), "kubernetes"); err != nil {
 		t.Fatal(err)
 	}
-	namespace, path := b.sb.Namespace(t), b.auth("kubernetes")
+	namespace, path = b.sb.Namespace(t), b.auth("kubernetes")
 	b.account(namespace, "reviewer")
 	b.account(namespace, "app")
 	binding := &rbacv1.ClusterRoleBinding{
@@ -50,23 +70,12 @@ func TestKubernetesMethod(t *testing.T) {
 		"token_reviewer_jwt": string(b.accountToken(namespace, "reviewer", nil, time.Hour)),
 	})
 	b.write("auth/"+path+"/role/app", map[string]any{
-		"bound_service_account_names": "app", "bound_service_account_namespaces": namespace, "audience": "vault", "token_policies": b.policy(),
+		"bound_service_account_names": "app", "bound_service_account_namespaces": namespace, "audience": "vault", "token_policies": b.policy(), "token_ttl": "20m",
 	})
 	b.mem.sign = func(_, name string, audiences []string, expiry time.Duration) (redact.Bytes, error) {
 		return b.accountToken(namespace, name, audiences, expiry), nil
 	}
-	stanza := func(account string, audiences ...string) eso.VaultAuth {
-		return eso.VaultAuth{Kubernetes: &eso.KubernetesAuth{Path: path, Role: "app", ServiceAccountRef: &eso.ServiceAccountSelector{Name: account, Audiences: audiences}}}
-	}
-	b.logsIn("app", stanza("app", "vault"), 1)
-	b.mem.put("apps", "jwt", map[string]string{"token": string(b.accountToken(namespace, "app", []string{"vault"}, time.Hour)) + "\n"})
-	b.logsIn("secret", eso.VaultAuth{Kubernetes: &eso.KubernetesAuth{Path: path, Role: "app", SecretRef: &eso.SecretKeySelector{Name: "jwt"}}}, 1)
-	for name, auth := range map[string]eso.VaultAuth{"another-account": stanza("reviewer", "vault"), "no-audience": stanza("app")} {
-		b.mem.add(eso.KindSecretStore, name, b.provider(auth)).Spec.RetrySettings = &eso.RetrySettings{}
-		if _, err := b.read(name, "app/db"); kv.KindOf(err) != kv.BadCredential || !strings.Contains(err.Error(), "auth/"+path+"/login: Code: ") {
-			t.Errorf("%s: %s: %v", name, kv.KindOf(err), err)
-		}
-	}
+	return namespace, path
 }
 
 func (b *bench) account(namespace, name string) {

@@ -32,17 +32,12 @@ func TestLDAPMethod(t *testing.T) {
 	for name, start := range directories {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			if err := b.sb.AddVaultAuth(t.Context(), "ldap"); err != nil {
-				t.Fatal(err)
-			}
-			path := b.auth("ldap")
-			b.write("auth/"+path+"/config", map[string]any{"url": start(t), "userdn": people, "userattr": "uid"})
-			b.write("auth/"+path+"/users/ann", map[string]any{"policies": b.policy()})
-			b.mem.put("apps", "ann", map[string]string{"password": annsPassword, "wrong": "p4ss-of bob"})
+			ann := b.ldap(start(t))
+			path := ann.LDAP.Path
 			stanza := func(user, key string) eso.VaultAuth {
 				return eso.VaultAuth{LDAP: &eso.PasswordAuth{Path: path, Username: user, SecretRef: eso.SecretKeySelector{Name: "ann", Key: key}}}
 			}
-			b.logsIn("ann", stanza("ann", "password"), 1)
+			b.logsIn("ann", ann, 1)
 			b.mustRead("ann") // in another pass, with the same login
 			if b.count("Login") != 1 {
 				t.Errorf("%d logins, want 1", b.count("Login"))
@@ -59,6 +54,19 @@ func TestLDAPMethod(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ldap enables the ldap method over a directory, and returns ann's stanza.
+func (b *bench) ldap(url string) eso.VaultAuth {
+	b.t.Helper()
+	if err := b.sb.AddVaultAuth(b.t.Context(), "ldap"); err != nil {
+		b.t.Fatal(err)
+	}
+	path := b.auth("ldap")
+	b.write("auth/"+path+"/config", map[string]any{"url": url, "userdn": people, "userattr": "uid", "token_ttl": "20m"})
+	b.write("auth/"+path+"/users/ann", map[string]any{"policies": b.policy()})
+	b.mem.put("apps", "ann", map[string]string{"password": annsPassword, "wrong": "p4ss-of bob"})
+	return eso.VaultAuth{LDAP: &eso.PasswordAuth{Path: path, Username: "ann", SecretRef: eso.SecretKeySelector{Name: "ann", Key: "password"}}}
 }
 
 // installedSlapd is where Debian's slapd is, "" when it is not.

@@ -71,9 +71,12 @@ func TestUserPassMethod(t *testing.T) {
 	}
 }
 
-func TestJWTMethod(t *testing.T) {
-	b := newBench(t)
-	path := b.auth("jwt")
+// jwt enables the jwt method with role app, and returns its path and a signer that it
+// trusts.
+func (b *bench) jwt() (path string, sign func(subject string, audiences []string, expiry time.Duration) string) {
+	t := b.t
+	t.Helper()
+	path = b.auth("jwt")
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -83,8 +86,9 @@ func TestJWTMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.write("auth/"+path+"/config", map[string]any{"jwt_validation_pubkeys": []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))}})
-	b.write("auth/"+path+"/role/app", map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"vault"}, "token_policies": b.policy()})
-	sign := func(subject string, audiences []string, expiry time.Duration) string {
+	b.write("auth/"+path+"/role/app", map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"vault"}, "token_policies": b.policy(), "token_ttl": "20m"})
+	return path, func(subject string, audiences []string, expiry time.Duration) string {
+		t.Helper()
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: private}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -96,6 +100,11 @@ func TestJWTMethod(t *testing.T) {
 		}
 		return text
 	}
+}
+
+func TestJWTMethod(t *testing.T) {
+	b := newBench(t)
+	path, sign := b.jwt()
 	b.mem.put("apps", "jwt", map[string]string{"jwt": sign("someone", []string{"vault"}, time.Hour) + "\n"})
 	b.logsIn("secret", eso.VaultAuth{JWT: &eso.JWTAuth{Path: path, Role: "app", SecretRef: &eso.SecretKeySelector{Name: "jwt", Key: "jwt"}}}, 1)
 
