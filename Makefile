@@ -9,7 +9,7 @@ GO      := go build -buildvcs=false -ldflags '$(LDFLAGS)'
 TOOLS   := bin/controller-gen bin/staticcheck bin/gofumpt
 SANDBOX ?= /tmp/vaultsecret-sandbox
 
-.PHONY: help build test test-short lint generate check-generated demo sandbox bench bench-go bench-compare fuzz release-snapshot image clean
+.PHONY: help build test test-short lint generate check-generated demo walkthrough walkthrough-doc sandbox bench bench-go bench-compare fuzz release-snapshot image clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,13 @@ check-generated: generate ## Fail when `make generate` changes anything
 demo: build ## From a sealed Vault to a synced Secret, rotated, broken, diagnosed and mended
 	@bin/sandbox build --only etcd,kube-apiserver,kube-controller-manager,kubectl,vault,kwok
 	@hack/demo/demo.sh
+
+walkthrough: build ## The walkthrough on three servers of Vault with TLS: init, unseal, setup, rotate, restart
+	@bin/sandbox build --only etcd,kube-apiserver,kube-controller-manager,kubectl,vault,kwok
+	@hack/demo/walkthrough.sh
+
+walkthrough-doc: ## Record docs/walkthrough.md anew from a run of the walkthrough
+	go test -count=1 ./hack/demo -run '^TestThreeServers$$' -record
 
 sandbox: build ## Keep the whole stack with the controller running in the foreground (Ctrl-C ends it)
 	@bin/sandbox up --foreground --controller --dir $(SANDBOX)

@@ -9,35 +9,8 @@ manifests=$root/testdata/walkthrough
 started=$SECONDS
 passed=()
 
-cleanup() {
-  code=$?
-  "$root/bin/sandbox" down --dir "$dir/sandbox" >/dev/null 2>&1 || true
-  rm -rf "$dir"
-  if [ "$code" -ne 0 ]; then printf '\nThe demo stopped at: %s (exit %d)\n' "${step:-start}" "$code" >&2; fi
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-step() { step=$*; printf '\n\033[1m── %s\033[0m\n' "$*"; }
-say() { printf '\033[2m%s\033[0m\n' "$*"; }
-# run prints a command and runs it; run_fails wants it to exit with the given code.
-run() { printf '$ %s\n' "$*"; "$@"; }
-run_fails() {
-  local want=$1 code=0; shift
-  printf '$ %s\n' "$*"
-  "$@" || code=$?
-  if [ "$code" -ne "$want" ]; then echo "expected exit code $want, got $code"; return 1; fi
-  say "(exit code $code, as it should be)"
-}
-done_step() { passed+=("$*"); }
-random() { head -c 32 /dev/urandom | base64 | tr -d '\n=+/'; }
-until_true() {
-  local deadline=$((SECONDS + 30))
-  until "$@" >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$deadline" ]; then echo "gave up waiting for: $*"; return 1; fi
-    sleep 0.1
-  done
-}
+# shellcheck source=hack/demo/steps.sh
+. "$root/hack/demo/steps.sh"
 ready_is() { [ "$(kubectl -n apps get externalsecret authelia-secrets -o 'jsonpath={.status.conditions[0].status}')" = "$1" ]; }
 secret_is() { [ "$(kubectl -n apps get secret authelia-secrets -o 'jsonpath={.data.hmac-secret}' | base64 -d)" = "$(cat "$1")" ]; }
 

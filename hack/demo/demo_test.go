@@ -13,15 +13,7 @@ import (
 // The walkthrough, step by step, with the manifests as people have them in Git. The
 // script itself compares what is in the cluster with what is in Vault.
 func TestWalkthrough(t *testing.T) {
-	root, err := sandbox.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "make", "build")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("make build: %v\n%s", err, out)
-	}
+	root := built(t)
 	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "demo", "demo.sh")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -35,4 +27,19 @@ func TestWalkthrough(t *testing.T) {
 			t.Errorf("the demo never says %q", want)
 		}
 	}
+}
+
+// built makes the programs that the scripts run, and returns the repository's root.
+func built(t *testing.T) string {
+	t.Helper()
+	root, err := sandbox.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "make", "build")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
+	}
+	return root
 }

@@ -25,7 +25,7 @@ func main() {
 		Use: "sandbox", Short: "A real Kubernetes API and Vault on this machine, for demos and tests",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(up(), down(), build(), proxy())
+	root.AddCommand(up(), down(), restartVault(), build(), proxy())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
@@ -102,6 +102,31 @@ func down() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "directory of the sandbox")
+	_ = cmd.MarkFlagRequired("dir")
+	return cmd
+}
+
+// restartVault is what becomes of a server when its Pod is restarted: it comes back
+// sealed.
+func restartVault() *cobra.Command {
+	var dir string
+	var node int
+	cmd := &cobra.Command{
+		Use: "restart-vault --dir DIR --node N", Short: "End one of a sandbox's Vault servers and start it again, sealed", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := sandbox.Load(dir)
+			if err != nil {
+				return err
+			}
+			if node < 0 || node >= s.VaultNodes() {
+				return fmt.Errorf("--node=%d: the sandbox has %d Vault servers", node, s.VaultNodes())
+			}
+			s.StopVault(node)
+			return s.StartVault(cmd.Context(), node)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "directory of the sandbox")
+	cmd.Flags().IntVar(&node, "node", 0, "which server, from 0")
 	_ = cmd.MarkFlagRequired("dir")
 	return cmd
 }
