@@ -168,18 +168,9 @@ func noRootToken(f *Facts, s *Store) Verdict {
 	if !t.Root {
 		return Verdict{}
 	}
-	mount := "secret"
-	for _, p := range f.Paths {
-		if p.Store == s && p.Mount != "" {
-			mount = p.Mount
-		}
+	fix := "kubectl vaultsecret setup --store " + s.Ref.Kind + "/" + sh(s.Ref.Name)
+	if s.Ref.Kind == eso.KindSecretStore {
+		fix += " -n " + sh(f.Namespace)
 	}
-	fix := fmt.Sprintf(`vault policy write eso-readonly - <<'EOF'
-path "%s/data/*" { capabilities = ["read"] }
-EOF
-vault auth enable approle
-vault write auth/approle/role/eso token_policies=eso-readonly token_ttl=1h token_max_ttl=4h
-vault read -field=role_id auth/approle/role/eso/role-id
-kubectl edit %s   # spec.provider.vault.auth.appRole in place of tokenSecretRef`, mount, s.kubectl(f))
-	return warn(fix, "%s uses a root token: whoever reads that Secret owns Vault; use an AppRole with a read-only policy", s.name(f))
+	return warn(fix, "%s uses a root token: whoever reads that Secret owns Vault; give it a login of its own", s.name(f))
 }
