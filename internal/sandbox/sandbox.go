@@ -95,8 +95,9 @@ type Sandbox struct {
 	client *kubernetes.Clientset
 	proxy  io.Closer // nil when it is a process
 
-	mu    sync.Mutex
-	state state
+	mu      sync.Mutex
+	state   state
+	changes map[int]VaultChange
 }
 
 // Start brings a stack up and returns when every part of it is ready. After an

@@ -44,6 +44,7 @@ storage "raft" {
   }
 {{- end}}
 }
+{{.Extra}}
 `
 
 // VaultNodes is the number of Vault servers: 0, 1 or 3.
@@ -107,6 +108,7 @@ func (s *Sandbox) writeVaultConfig(i int) error {
 	}
 	values := struct {
 		Name, Address, Data, Plugins, Cert, CA string
+		Extra                                  string
 		API, Cluster                           int
 		Peers                                  []string
 	}{
@@ -116,8 +118,10 @@ func (s *Sandbox) writeVaultConfig(i int) error {
 	if s.state.TLS {
 		values.Cert = s.path("vault-tls")
 	}
+	change := s.vaultChange(i)
+	values.Extra = change.Extra
 	for other := range s.VaultNodes() {
-		if other != i {
+		if other != i && !change.Alone {
 			values.Peers = append(values.Peers, s.VaultAddress(other))
 		}
 	}
