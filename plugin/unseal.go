@@ -155,6 +155,8 @@ func (u *unsealOptions) ended(err error) error {
 	switch {
 	case is(bootstrap.ErrStillSealed):
 		return &exitError{code: ExitTimeout, err: err, hint: "kubectl vaultsecret unseal --status"}
+	case is(bootstrap.ErrNotJoined) && u.join.address != "":
+		return &exitError{code: ExitBad, err: err}
 	case is(bootstrap.ErrNotJoined):
 		return &exitError{code: ExitBad, err: err, hint: "tell it to join: kubectl vaultsecret unseal --join"}
 	case is(bootstrap.ErrMigration):

@@ -148,7 +148,7 @@ func (t vaultTarget) ofOneVault(pods []corev1.Pod, namespace string) ([]corev1.P
 
 // trust is what verifies Vault's certificate.
 func (t vaultTarget) trust() (vault.Config, error) {
-	trust := vault.Config{ServerName: t.serverName}
+	trust := vault.Config{ServerName: t.serverName, Fresh: true}
 	if trust.ServerName == "" {
 		trust.ServerName = os.Getenv("VAULT_TLS_SERVER_NAME")
 	}

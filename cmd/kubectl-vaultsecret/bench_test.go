@@ -13,9 +13,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/vault/api"
-	"k8s.io/apimachinery/pkg/types"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
 )
@@ -56,9 +55,11 @@ func (b *bench) must(err error) {
 // not Vault's any more.
 func (b *bench) servers(n int, change sandbox.VaultChange) {
 	b.Helper()
-	b.nodes = nil
-	for i := range 3 {
+	b.nodes, standing = nil, vaults{}
+	for i := range 3 { // all of them first: a new server would join an old one
 		b.must(b.sb.WipeVault(i))
+	}
+	for i := range 3 {
 		b.sb.ChangeVault(i, change)
 		component := "hidden"
 		if i < n {
@@ -72,8 +73,34 @@ func (b *bench) servers(n int, change sandbox.VaultChange) {
 	}
 }
 
+// vaults are servers that the case before has left, to be used again.
+type vaults struct {
+	nodes  []int
+	shares []string
+	root   string
+}
+
+var standing vaults
+
+// sealed is one server, initialized with five shares of which three unseal, and sealed.
+func (b *bench) sealed() {
+	b.Helper()
+	if len(standing.nodes) != 1 {
+		b.initialized(1, 5, 3)
+		standing = vaults{b.nodes, b.shares, b.root}
+		return
+	}
+	b.nodes, b.shares, b.root = standing.nodes, standing.shares, standing.root
+	if b.left() == "open" {
+		b.must(b.vault(0).Sys().SealWithContext(b.Context()))
+		return
+	}
+	_, err := b.vault(0).Sys().ResetUnsealProcessWithContext(b.Context())
+	b.must(err)
+}
+
 // initialized is one server, or three of a raft cluster that will join by themselves,
-// initialized and sealed.
+// the first one initialized and sealed.
 func (b *bench) initialized(n, shares, threshold int) {
 	b.Helper()
 	b.servers(n, sandbox.VaultChange{Alone: n == 1})
@@ -90,6 +117,16 @@ func (b *bench) initialize(i, shares, threshold int) {
 // cluster is three raft servers that are open, and each of which votes.
 func (b *bench) cluster() {
 	b.Helper()
+	if len(standing.nodes) == 3 {
+		b.nodes, b.shares, b.root = standing.nodes, standing.shares, standing.root
+		for i := range 3 {
+			b.restart(i)
+		}
+		for i := range 3 {
+			b.open(i)
+		}
+		return
+	}
 	b.initialized(3, 5, 3)
 	b.open(0)
 	client := b.vault(0)
@@ -106,6 +143,7 @@ func (b *bench) cluster() {
 		}
 		return err
 	})
+	standing = vaults{b.nodes, b.shares, b.root}
 }
 
 // open gives server i three shares directly, once it can take them.

@@ -9,7 +9,7 @@ import (
 func personCases() []matrixCase {
 	person := func(n int) func(*bench) result {
 		return func(b *bench) result {
-			b.initialized(1, 5, 3)
+			b.sealed()
 			var last result
 			for i := range n {
 				t := b.terminal("unseal")
@@ -39,7 +39,7 @@ func personCases() []matrixCase {
 		{
 			name: "end of input", done: "Ctrl-D at the first prompt", says: "^Whoever has the next share goes on with", code: 2, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				t := b.terminal("unseal")
 				t.answer(0, "")
 				return t.end()
@@ -47,7 +47,7 @@ func personCases() []matrixCase {
 		},
 		{
 			name: "unsealed already", done: "`unseal`", says: "^Every server is unsealed; nothing to do", left: "open",
-			run: func(b *bench) result { b.initialized(1, 5, 3); b.open(0); return b.plugin("unseal") },
+			run: func(b *bench) result { b.sealed(); b.open(0); return b.plugin("unseal") },
 		},
 		{
 			name: "not initialized", done: "`unseal`", says: "^error: this Vault is not initialized", code: 1, left: "not initialized",
@@ -56,7 +56,7 @@ func personCases() []matrixCase {
 		{
 			name: "--status", done: "one share was given", says: `^vault-0 +sealed, 1 of 3`, code: 2, left: "sealed, 1 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.give(0, b.shares[0])
 				return b.plugin("unseal", "--status")
 			},
@@ -64,7 +64,7 @@ func personCases() []matrixCase {
 		{
 			name: "--status -o json", done: "the server is open", says: `"kind": "SealStatusList"`, left: "open",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.open(0)
 				return b.plugin("unseal", "--status", "-o", "json")
 			},
@@ -72,7 +72,7 @@ func personCases() []matrixCase {
 		{
 			name: "--reset", done: "one share was given", says: "dropped; they must be given again", code: 2, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.give(0, b.shares[0])
 				return b.plugin("unseal", "--reset")
 			},
@@ -80,29 +80,29 @@ func personCases() []matrixCase {
 		{
 			name: "no terminal", done: "`unseal` in a pipeline", says: "^error: the key shares are asked for on a terminal", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				return b.pluginWith(strings.NewReader(b.shares[0]), "unseal")
 			},
 		},
 		{
 			name: "--non-interactive", done: "`unseal --non-interactive` on a terminal", says: "^error: the key shares are asked for on a terminal", code: 1, left: "sealed, 0 of 3",
-			run: func(b *bench) result { b.initialized(1, 5, 3); return b.terminal("unseal", "--non-interactive").end() },
+			run: func(b *bench) result { b.sealed(); return b.terminal("unseal", "--non-interactive").end() },
 		},
 		{
 			name: "stdin closed", done: "`unseal --key-file - <&-`", says: "^error: (reading the shares|no share)", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				return b.shell(`exec "$0" unseal --key-file - <&-`)
 			},
 		},
 		{
 			name: "no such key file", done: "`unseal --key-file nowhere`", says: "^error: reading the shares", code: 1, left: "sealed, 0 of 3",
-			run: func(b *bench) result { b.initialized(1, 5, 3); return b.plugin("unseal", "--key-file", "nowhere") },
+			run: func(b *bench) result { b.sealed(); return b.plugin("unseal", "--key-file", "nowhere") },
 		},
 		{
 			name: "empty key file", done: "`unseal --key-file empty`", says: "^error: no share in the file", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				return b.plugin("unseal", "--key-file", b.file("empty"))
 			},
 		},
@@ -111,7 +111,7 @@ func personCases() []matrixCase {
 
 func (b *bench) interrupted(how func(*terminal)) result {
 	b.Helper()
-	b.initialized(1, 5, 3)
+	b.sealed()
 	t := b.terminal("unseal")
 	t.answer(0, b.shares[0])
 	t.await("Key share 2 of 3")

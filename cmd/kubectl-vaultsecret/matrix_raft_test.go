@@ -4,9 +4,9 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
 )
@@ -54,7 +54,7 @@ func raftCases() []matrixCase {
 			run: func(b *bench) result { b.initialized(3, 5, 3); return b.keyFile(b.shares[:3]...) },
 		},
 		{
-			name: "followers without `retry_join`", done: "vault-0 is initialized, nobody told the others to join", says: "^error: vault-[12]: not initialized, and it does not join", code: 2, left: "open / not initialized / not initialized",
+			name: "followers without `retry_join`", done: "vault-0 is initialized, nobody told the others to join", says: "^error: vault-1, vault-2: not initialized, and does not join", code: 2, left: "open / not initialized / not initialized",
 			run: func(b *bench) result {
 				b.servers(3, alone())
 				b.initialize(0, 5, 3)
@@ -70,7 +70,7 @@ func raftCases() []matrixCase {
 			},
 		},
 		{
-			name: "`--join` to a wrong address", done: "`--join=https://127.0.0.1:1`", says: "^error: vault-[12]: not initialized, and it does not join", code: 2, left: "open / not initialized / not initialized",
+			name: "`--join` to a wrong address", done: "`--join=https://127.0.0.1:1`", says: "^error: vault-1: not initialized, and does not join", code: 2, left: "open / not initialized / not initialized",
 			run: func(b *bench) result {
 				b.servers(3, alone())
 				b.initialize(0, 5, 3)
@@ -136,12 +136,16 @@ func (b *bench) pod(name string, change func(*corev1.Pod)) {
 func (b *bench) replacePod(pod *corev1.Pod) {
 	b.Helper()
 	pods := b.sb.Client().CoreV1().Pods("vault")
-	now := int64(0)
-	b.must(pods.Delete(background(), pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now}))
-	sandbox.Eventually(b, func() error {
-		_, err := pods.Create(background(), pod, metav1.CreateOptions{})
-		return err
+	b.must(pods.Delete(background(), pod.Name, metav1.DeleteOptions{}))
+	sandbox.Eventually(b, func() error { // the kubelet ends it
+		_, err := pods.Get(background(), pod.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("%s is still there: %w", pod.Name, err)
 	})
+	_, err := pods.Create(background(), pod, metav1.CreateOptions{})
+	b.must(err)
 	if pod.Spec.NodeName == "" {
 		return
 	}

@@ -27,7 +27,7 @@ import (
 // status asks for the seals of one open server.
 func status(prepare func(*bench), args ...string) func(*bench) result {
 	return func(b *bench) result {
-		b.initialized(1, 5, 3)
+		b.sealed()
 		b.open(0)
 		prepare(b)
 		return b.plugin(append([]string{"unseal", "--status"}, args...)...)
@@ -48,7 +48,7 @@ func reachCases() []matrixCase {
 		{
 			name: "unknown CA, unsealing", done: "`unseal` without `VAULT_CACERT`", says: "^error: no server of Vault answers: vault-0: certificate signed by unknown authority", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.env["VAULT_CACERT"] = ""
 				return b.keyFile(b.shares[:3]...)
 			},
@@ -62,7 +62,7 @@ func reachCases() []matrixCase {
 		{
 			name: "`--vault-addr`", done: "one server by its address, `--key-file`", says: unsealed, left: "open",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				return b.plugin("unseal", "--vault-addr", b.sb.VaultAddress(0), "--key-file", b.file("shares", b.shares[:3]...))
 			},
 		},
@@ -77,7 +77,7 @@ func reachCases() []matrixCase {
 		{
 			name: "http for https", done: "`--vault-addr http://…`", says: "it answers https, the address says http", code: 2, left: "open",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.open(0)
 				return b.plugin("unseal", "--status", "--vault-addr", strings.Replace(b.sb.VaultAddress(0), "https", "http", 1))
 			},
@@ -88,7 +88,7 @@ func reachCases() []matrixCase {
 		{
 			name: "port-forward forbidden", done: "as somebody who may list Pods only", says: "^hint: you need the verb create on pods/portforward in namespace vault", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				b.as("watcher", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list"}})
 				return b.keyFile(b.shares[:3]...)
 			},

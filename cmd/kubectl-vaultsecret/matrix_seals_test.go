@@ -113,7 +113,7 @@ func sealCases() []matrixCase {
 		{
 			name: "no migration pending", done: "`--migrate` for a shamir seal", says: "^error: no seal migration is pending", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
-				b.initialized(1, 5, 3)
+				b.sealed()
 				return b.plugin("unseal", "--migrate", "--key-file", b.file("shares", b.shares[:3]...))
 			},
 		},

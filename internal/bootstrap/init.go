@@ -76,4 +76,4 @@ func Init(ctx context.Context, s Server, r vault.InitRequest) (vault.InitAnswer,
 }
 
 // lookBound is how long Init looks for a server that did not answer.
-const lookBound = 20 * time.Second
+const lookBound = 10 * time.Second

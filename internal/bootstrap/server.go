@@ -49,10 +49,8 @@ func (s Server) state(ctx context.Context) State {
 	if s.Down != nil {
 		return State{Server: s.Name, Err: s.Down}
 	}
-	ctx, cancel := context.WithTimeout(ctx, askBound)
-	defer cancel()
 	state := State{Server: s.Name}
-	state.SealStatus, state.Err = s.Client.SealStatus(ctx)
+	state.SealStatus, state.Err = s.status(ctx)
 	state.Err = mendable(state.Err)
 	if state.Open() {
 		if leader, err := s.Client.Leader(ctx); err == nil {
@@ -60,6 +58,12 @@ func (s Server) state(ctx context.Context) State {
 		}
 	}
 	return state
+}
+
+func (s Server) status(ctx context.Context) (vault.SealStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, askBound)
+	defer cancel()
+	return s.Client.SealStatus(ctx)
 }
 
 // mendable names what mends a failed TLS handshake here: the words of vault's errors are

@@ -30,7 +30,7 @@ var (
 	// ErrStillSealed: enough shares were given and the server stays sealed.
 	ErrStillSealed = errors.New("enough shares were given, and the server is still sealed")
 	// ErrNotJoined: a server does not join the cluster of the others.
-	ErrNotJoined = errors.New("not initialized, and it does not join the cluster of the others")
+	ErrNotJoined = errors.New("not initialized, and does not join the cluster of the others")
 	// ErrNoMoreShares is returned by Ask when it has none left, and by Run then: who has
 	// the next share goes on.
 	ErrNoMoreShares = errors.New("no more shares")

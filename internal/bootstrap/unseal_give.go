@@ -36,7 +36,7 @@ func (u *Unseal) give(ctx context.Context, s Server, share redact.Bytes) (valid 
 		if unanswered(err) && ctx.Err() == nil {
 			u.Say(s.Name, "no answer; looking at what became of the share")
 			if now, err = u.answer(ctx, s); err != nil {
-				return false, fmt.Errorf("%w; a share was sent, and what became of it shows with: kubectl vaultsecret unseal --status", err)
+				return false, fmt.Errorf("a share was sent, and what became of it is not known: %w", err)
 			}
 			if now.Sealed && now.Progress == before.Progress && now.Nonce == before.Nonce {
 				continue // it never came in, or is one that was given before
@@ -118,7 +118,7 @@ func (u *Unseal) refused(s Server, err error) (valid bool, _ error) {
 func (u *Unseal) poll(ctx context.Context, s Server, done func(vault.SealStatus) bool) (vault.SealStatus, error) {
 	deadline := time.Now().Add(u.Settle)
 	for {
-		now, err := s.Client.SealStatus(ctx)
+		now, err := s.status(ctx)
 		if err == nil && done(now) {
 			return now, nil
 		}

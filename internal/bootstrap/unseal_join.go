@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -31,17 +32,17 @@ func (u *Unseal) join(ctx context.Context, waiting []Server) error {
 		}
 	}
 	for {
-		missing := ""
+		var missing []string
 		for _, s := range States(ctx, waiting) {
 			if !s.Initialized {
-				missing = s.Server
+				missing = append(missing, s.Server)
 			}
 		}
-		if missing == "" {
+		if len(missing) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w; it has no retry_join in its configuration, or does not reach the others", missing, ErrNotJoined)
+			return fmt.Errorf("%s: %w; retry_join is not in its configuration, or does not reach them", strings.Join(missing, ", "), ErrNotJoined)
 		}
 		pause(ctx, 200*time.Millisecond)
 	}

@@ -50,6 +50,9 @@ type Config struct {
 	MaxRetries *int
 	// RetryInterval is the pause between tries; 0 is one to one and a half seconds.
 	RetryInterval time.Duration
+	// Fresh makes a connection of its own for each request: for requests with a person's
+	// pauses between them, in which a tunnel may die unnoticed.
+	Fresh bool
 	// ReadYourWrites and ForwardInconsistent are the store's fields of the same names.
 	ReadYourWrites, ForwardInconsistent bool
 	// Dial replaces the net dialer, for a tunnel, and no proxy is used then; TLS is

@@ -19,6 +19,7 @@ func (c Config) transport() (*http.Transport, error) {
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}, ForceAttemptHTTP2: true,
 		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 	}
+	t.DisableKeepAlives = c.Fresh
 	if c.Dial != nil {
 		t.DialContext, t.Proxy = c.Dial, nil
 	}
