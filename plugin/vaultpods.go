@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -18,7 +17,6 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/bootstrap"
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
-	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
@@ -207,14 +205,12 @@ func (o *Options) podServer(ctx context.Context, clients *kube.Clients, pod core
 	if scheme != "" {
 		return build(scheme)
 	}
-	server, err := build("http")
+	server, err := build("https")
 	if err != nil {
 		return server, err
 	}
-	_, err = server.Client.SealStatus(ctx)
-	if answer := new(kv.Error); errors.As(err, &answer) && answer.Code == http.StatusBadRequest { // so Go's https servers answer http
-		server.Client.Close()
-		return build("https")
+	if _, err := server.Client.SealStatus(ctx); errors.Is(err, vault.ErrPlain) {
+		return build("http")
 	}
 	return server, nil
 }

@@ -33,7 +33,7 @@ func initCases() []matrixCase {
 				return got
 			},
 		},
-		{name: "init, no file and no terminal", done: "`init | tee`", says: "^error: the shares would go to standard output", code: 1, left: none, run: initialize()},
+		{name: "init, no file and no terminal", done: "`init` in a pipeline", says: "^error: the shares would go to standard output", code: 1, left: none, run: initialize()},
 		{
 			name: "init `--unseal --join`", done: "three raft servers that nobody has spoken to, without `retry_join`", says: unsealed, left: "open / open / open",
 			run: func(b *bench) result {
@@ -105,7 +105,7 @@ func initCases() []matrixCase {
 			},
 		},
 		{name: "init, no such directory", done: "`--output-file nowhere/init.json`", says: "^error: creating the output file", code: 1, left: none, run: initialize("--output-file=nowhere/init.json")},
-		{name: "init, a directory that cannot be written", done: "`--output-file /proc/self/init.json`", says: "^error: creating the output file", code: 1, left: none, run: initialize("--output-file=/proc/self/init.json")},
+		{name: "init, a directory that cannot be written", done: "`--output-file /sys/init.json`", says: "^error: creating the output file", code: 1, left: none, run: initialize("--output-file=/sys/init.json")},
 		{
 			name: "init, the answer is lost", done: "the port-forward breaks as init is answered, and works again", says: "^error: vault-0: the answer with the keys did not arrive: it IS initialized now", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {

@@ -54,7 +54,7 @@ func personCases() []matrixCase {
 			run: func(b *bench) result { b.servers(1, alone()); return b.plugin("unseal") },
 		},
 		{
-			name: "--status", done: "one share was given", says: `^vault-0 +sealed, 1 of 3`, code: 2, left: "sealed, 1 of 3",
+			name: "`--status`", done: "one share was given", says: `^vault-0 +sealed, 1 of 3`, code: 2, left: "sealed, 1 of 3",
 			run: func(b *bench) result {
 				b.sealed()
 				b.give(0, b.shares[0])
@@ -62,7 +62,7 @@ func personCases() []matrixCase {
 			},
 		},
 		{
-			name: "--status -o json", done: "the server is open", says: `"kind": "SealStatusList"`, left: "open",
+			name: "`--status -o json`", done: "the server is open", says: `"kind": "SealStatusList"`, left: "open",
 			run: func(b *bench) result {
 				b.sealed()
 				b.open(0)
@@ -70,7 +70,7 @@ func personCases() []matrixCase {
 			},
 		},
 		{
-			name: "--reset", done: "one share was given", says: "dropped; they must be given again", code: 2, left: "sealed, 0 of 3",
+			name: "`--reset`", done: "one share was given", says: "dropped; they must be given again", code: 2, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
 				b.sealed()
 				b.give(0, b.shares[0])
@@ -85,7 +85,7 @@ func personCases() []matrixCase {
 			},
 		},
 		{
-			name: "--non-interactive", done: "`unseal --non-interactive` on a terminal", says: "^error: the key shares are asked for on a terminal", code: 1, left: "sealed, 0 of 3",
+			name: "`--non-interactive`", done: "`unseal --non-interactive` on a terminal", says: "^error: the key shares are asked for on a terminal", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result { b.sealed(); return b.terminal("unseal", "--non-interactive").end() },
 		},
 		{

@@ -86,7 +86,7 @@ func reachCases() []matrixCase {
 		{name: "no such Pod", done: "`--pod vault-9`", says: "^error: no Pod of Vault named vault-9 in namespace vault", code: 1, left: "open", run: status(nothing, "--pod=vault-9")},
 		{name: "Pods may not be listed", done: "as somebody without rights", says: "^error: listing Vault's Pods", code: 1, left: "open", run: status(func(b *bench) { b.as("nobody") })},
 		{
-			name: "port-forward forbidden", done: "as somebody who may list Pods only", says: "^hint: you need the verb create on pods/portforward in namespace vault", code: 1, left: "sealed, 0 of 3",
+			name: "port-forward forbidden", done: "as somebody who may list Pods only", says: "^error: no server of Vault answers: .*forbidden", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {
 				b.sealed()
 				b.as("watcher", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list"}})

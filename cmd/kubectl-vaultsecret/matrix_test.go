@@ -84,6 +84,7 @@ func stable(b *bench, line string) string {
 	line = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).ReplaceAllString(line, "…")
 	line = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(line, "127.0.0.1:…")
 	line = regexp.MustCompile(`(Vault at \S+): (connection reset|connection refused|the connection ended before the answer did|no answer in time)`).ReplaceAllString(line, "$1: …")
+	line = regexp.MustCompile(`(/sys/init.json): (read-only file system|operation not permitted|no such file or directory)`).ReplaceAllString(line, "$1: permission denied")
 	line = regexp.MustCompile(` {2,}`).ReplaceAllString(line, " ")
 	return strings.ReplaceAll(line, "|", "\\|")
 }

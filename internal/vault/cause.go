@@ -45,6 +45,8 @@ func (c *Client) failed(act, path string, err error) *kv.Error {
 var (
 	// ErrUnknownAuthority: no CA that is known here signed the server's certificate.
 	ErrUnknownAuthority = errors.New("certificate signed by unknown authority")
+	// ErrPlain: the server answers http where https was spoken.
+	ErrPlain = errors.New("http instead of https")
 	// ErrOtherName: the server's certificate is for other names.
 	ErrOtherName = errors.New("certificate for another name")
 )
@@ -54,10 +56,13 @@ func sentinel(err error) error {
 		redirect  *redirectError
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
+		record    tls.RecordHeaderError
 	)
 	switch {
 	case errors.As(err, &redirect):
 		return redirect
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return ErrPlain
 	case errors.As(err, &authority):
 		return ErrUnknownAuthority
 	case errors.As(err, &host):

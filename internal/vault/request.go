@@ -143,6 +143,9 @@ func (w *wire) retrying(r request) *retryablehttp.Client {
 				w.config.MaxRetries == nil && resp.StatusCode == http.StatusServiceUnavailable) {
 				return false, nil
 			}
+			if err != nil && sentinel(err) == ErrPlain {
+				return false, nil // it will not change
+			}
 			return api.DefaultRetryPolicy(ctx, resp, err)
 		},
 	}
