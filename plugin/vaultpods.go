@@ -40,7 +40,7 @@ func (t *vaultTarget) addFlags(o *Options, c *cobra.Command) {
 	flags.StringVar(&t.pod, "pod", "", "one Pod of Vault; all of its Pods when empty")
 	flags.StringVar(&t.instance, "instance", "", "the Helm release (label "+instanceLabel+") where a namespace has several Vaults")
 	flags.StringVar(&t.caCert, "ca-cert", "", "PEM file with the CA of Vault's certificate; VAULT_CACERT when empty")
-	flags.StringVar(&t.serverName, "tls-server-name", "", "name that Vault's certificate is verified against; VAULT_TLS_SERVER_NAME, else the Pod's or the address's when empty")
+	flags.StringVar(&t.serverName, "vault-tls-server-name", "", "name that Vault's certificate is verified against; VAULT_TLS_SERVER_NAME, else the Pod's or the address's when empty")
 	_ = c.RegisterFlagCompletionFunc("pod", o.completePods)
 	_ = c.RegisterFlagCompletionFunc("instance", o.completeInstances)
 	_ = c.MarkFlagFilename("ca-cert")

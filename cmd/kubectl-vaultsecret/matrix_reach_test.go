@@ -44,7 +44,7 @@ func reachCases() []matrixCase {
 		{name: "unknown CA", done: "`VAULT_CACERT` not set", says: "certificate signed by unknown authority", code: 2, left: "open", run: status(func(b *bench) { b.env["VAULT_CACERT"] = "" })},
 		{name: "CA file missing", done: "`--ca-cert nowhere.pem`", says: "^error: reading the CA of Vault's certificate", code: 1, left: "open", run: status(nothing, "--ca-cert=nowhere.pem")},
 		{name: "certificate for another name", done: "the certificate does not name the Pod", says: "its certificate is for another name", code: 2, left: "open", run: status(otherName)},
-		{name: "`--tls-server-name`", done: "the same, with a name that it has", says: openRow, left: "open", run: status(otherName, "--tls-server-name=vault.vault.svc")},
+		{name: "`--vault-tls-server-name`", done: "the same, with a name that it has", says: openRow, left: "open", run: status(otherName, "--vault-tls-server-name=vault.vault.svc")},
 		{
 			name: "unknown CA, unsealing", done: "`unseal` without `VAULT_CACERT`", says: "^error: no server of Vault answers: vault-0: certificate signed by unknown authority", code: 1, left: "sealed, 0 of 3",
 			run: func(b *bench) result {

@@ -73,7 +73,7 @@ func mendable(err error) error {
 	case errors.Is(err, vault.ErrUnknownAuthority):
 		return fmt.Errorf("%w; give the CA of its certificate with --ca-cert FILE or VAULT_CACERT", vault.ErrUnknownAuthority)
 	case errors.Is(err, vault.ErrOtherName):
-		return fmt.Errorf("%w; choose one of the certificate's names with --tls-server-name", err)
+		return fmt.Errorf("%w; choose one of the certificate's names with --vault-tls-server-name", err)
 	}
 	return err
 }
