@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -23,6 +24,8 @@ type Config struct {
 	LeaseNamespace string
 	// MetricsAddress and HealthAddress are host:port; "0" is off.
 	MetricsAddress, HealthAddress string
+	// ProfilingAddress is a loopback host:port of Go's profiles; empty is off.
+	ProfilingAddress string
 	// LogFormat is text or json, LogLevel debug, info, warn or error.
 	LogFormat, LogLevel string
 	// Once runs one pass over everything and ends.
@@ -61,6 +64,7 @@ func (c *Config) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.LeaseNamespace, "leader-election-namespace", c.LeaseNamespace, "namespace of the Lease; empty is the Pod's own")
 	f.StringVar(&c.MetricsAddress, "metrics-bind-address", c.MetricsAddress, "host:port of /metrics; 0 is off")
 	f.StringVar(&c.HealthAddress, "health-probe-bind-address", c.HealthAddress, "host:port of /healthz and /readyz; 0 is off")
+	f.StringVar(&c.ProfilingAddress, "profiling-bind-address", c.ProfilingAddress, "host:port of /debug/pprof, on a loopback address only; empty is off")
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	f.BoolVar(&c.Once, "once", c.Once, "sync everything once and end: exit code 0 all is well, 2 a mapping failed, 1 it could not run")
@@ -89,6 +93,9 @@ func (c *Config) Validate() error {
 	if err := oneOf("port-forward", c.PortForward, "auto", "never"); err != nil {
 		return err
 	}
+	if err := loopback("profiling-bind-address", c.ProfilingAddress); err != nil {
+		return err
+	}
 	if c.Concurrency < 1 || c.Concurrency > 1000 {
 		return fmt.Errorf("--concurrency=%d: want 1 to 1000", c.Concurrency)
 	}
@@ -103,4 +110,16 @@ func (c *Config) Validate() error {
 	}
 	_, err := parseShard(c.Shard)
 	return err
+}
+
+// loopback refuses an address that others can reach; empty is fine.
+func loopback(flag, address string) error {
+	if address == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--%s=%s: want a loopback host:port, such as 127.0.0.1:6060", flag, address)
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +33,17 @@ func (s *servers) serve(c Config, m *metrics) error {
 	})
 	metrics := http.NewServeMux()
 	metrics.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	profiles := http.NewServeMux()
+	profiles.HandleFunc("/debug/pprof/", pprof.Index)
+	profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	for _, port := range []struct {
 		flag, address string
 		handler       http.Handler
-	}{{"health-probe-bind-address", c.HealthAddress, health}, {"metrics-bind-address", c.MetricsAddress, metrics}} {
+	}{
+		{"health-probe-bind-address", c.HealthAddress, health},
+		{"metrics-bind-address", c.MetricsAddress, metrics},
+		{"profiling-bind-address", c.ProfilingAddress, profiles},
+	} {
 		if port.address == "" || port.address == "0" {
 			continue
 		}

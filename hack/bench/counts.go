@@ -15,16 +15,6 @@ import (
 // counts are requests by kind.
 type counts map[string]int
 
-func (c counts) total(prefixes ...string) int {
-	sum := 0
-	for kind, n := range c {
-		if len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(kind, p) }) {
-			sum += n
-		}
-	}
-	return sum
-}
-
 func (c counts) kinds() []string { return slices.Sorted(maps.Keys(c)) }
 
 // logFile reads the JSON lines that were added to a file since it last looked.

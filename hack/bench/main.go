@@ -48,7 +48,8 @@ func bench(ctx context.Context, args []string) error {
 	f.BoolVar(&o.hanging, "hanging", true, "also measure beside a store that accepts connections and never answers")
 	f.DurationVar(&o.soak, "soak", 0, "force all mappings over and over for so long, and see whether anything grows")
 	f.StringVar(&o.binary, "controller", "", "path of the controller; empty is bin/vaultsecret-controller")
-	f.StringVar(&arguments, "args", strings.Join(ownArguments, " "), "its arguments; {kubeconfig} and {port}, where it is to serve its metrics, are filled in")
+	f.StringVar(&arguments, "args", strings.Join(ownArguments, " "), "its arguments; {kubeconfig}, {port} for its metrics and {debug} for its profiles are filled in")
+	f.StringVar(&o.profiles, "profiles", "", "directory for CPU and heap profiles of the controller; empty takes none")
 	f.StringVar(&o.plugin, "plugin", "", "path of the plugin; empty is bin/kubectl-vaultsecret, if it is there")
 	f.StringVar(&output, "json", "", "also write the results to this file")
 	if err := f.Parse(args); err != nil {

@@ -23,11 +23,12 @@ type controller struct {
 	sandbox *sandbox.Sandbox
 	pid     int
 	port    int // of its metrics
+	debug   int // of its profiles, if it was told to serve them
 	started time.Time
 }
 
 // ownArguments are those of this repository's controller.
-var ownArguments = []string{"--metrics-bind-address=127.0.0.1:{port}", "--health-probe-bind-address=0", "--log-format=json"}
+var ownArguments = []string{"--metrics-bind-address=127.0.0.1:{port}", "--health-probe-bind-address=0", "--log-format=json", "--profiling-bind-address=127.0.0.1:{debug}"}
 
 const program = "bench-controller"
 
@@ -36,11 +37,15 @@ func startController(s *stage, binary string, arguments []string) (*controller, 
 	if err != nil {
 		return nil, err
 	}
+	debug, err := freePort()
+	if err != nil {
+		return nil, err
+	}
 	args := []string{}
 	for _, argument := range arguments {
-		args = append(args, fill(argument, s.kubeconfig, port))
+		args = append(args, fill(argument, s.kubeconfig, port, debug))
 	}
-	c := &controller{sandbox: s.sandbox, port: port, started: time.Now()}
+	c := &controller{sandbox: s.sandbox, port: port, debug: debug, started: time.Now()}
 	c.pid, err = s.sandbox.StartProgram(program, binary, []string{"KUBECONFIG=" + s.kubeconfig, "POD_NAMESPACE=" + system}, args...)
 	return c, err
 }

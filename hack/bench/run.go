@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -17,9 +18,11 @@ type options struct {
 	plugin    string
 	samples   int
 	// rounds of unchanged refreshes, in intervals.
-	rounds   int
-	hanging  bool
-	soak     time.Duration
+	rounds  int
+	hanging bool
+	soak    time.Duration
+	// profiles is a directory for CPU and heap profiles, empty for none.
+	profiles string
 	progress io.Writer
 }
 
@@ -98,8 +101,10 @@ func (r *run) all(ctx context.Context) (err error) {
 		}},
 		{"settling", func() error {
 			time.Sleep(3 * time.Second)
-			res.Settled, err = r.controller.usage(ctx)
-			return err
+			if res.Settled, err = r.controller.usage(ctx); err != nil {
+				return err
+			}
+			return r.profile(ctx, "heap", "heap?gc=1")
 		}},
 		{"unchanged refreshes", func() error {
 			res.Unchanged, err = r.unchanged(ctx, time.Duration(r.options.rounds)*r.Interval)
@@ -124,7 +129,8 @@ func (r *run) all(ctx context.Context) (err error) {
 	begin := time.Now()
 	for _, phase := range phases {
 		fmt.Fprintf(r.options.progress, "%6.1f s  %d mappings: %s\n", time.Since(begin).Seconds(), r.Mappings, phase.name)
-		if err := phase.do(); err != nil {
+		stop := r.profileCPU(ctx, phase.name)
+		if err := errors.Join(phase.do(), stop()); err != nil {
 			return fmt.Errorf("%s: %w", phase.name, err)
 		}
 	}

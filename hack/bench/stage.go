@@ -196,8 +196,8 @@ func controllerBinary(given string) (string, error) {
 }
 
 // fill puts the run's values into an argument of the controller.
-func fill(argument, kubeconfig string, port int) string {
-	return strings.NewReplacer("{kubeconfig}", kubeconfig, "{port}", fmt.Sprint(port)).Replace(argument)
+func fill(argument, kubeconfig string, port, debug int) string {
+	return strings.NewReplacer("{kubeconfig}", kubeconfig, "{port}", fmt.Sprint(port), "{debug}", fmt.Sprint(debug)).Replace(argument)
 }
 
 // forceAll asks for a sync of mappings from..to at once.
