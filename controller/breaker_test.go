@@ -17,7 +17,7 @@ import (
 func bareLoop() *loop {
 	return &loop{
 		concurrency: 1, mappings: map[types.NamespacedName]*entry{}, groups: map[string]*group{},
-		stores: map[string]*storeEntry{}, users: map[object]map[types.NamespacedName]bool{},
+		stores: map[string]*storeEntry{}, users: map[object][]*entry{},
 	}
 }
 

@@ -48,7 +48,7 @@ type Config struct {
 // Default is the configuration without any flag.
 func Default() Config {
 	return Config{
-		Class: "default", Concurrency: 10, MetricsAddress: ":8080", HealthAddress: ":8081",
+		Class: "default", Concurrency: 50, MetricsAddress: ":8080", HealthAddress: ":8081",
 		LogFormat: "text", LogLevel: "info", PortForward: "auto", MaxDeletePercent: 50,
 		LeftDelimiter: "{{", RightDelimiter: "}}",
 	}

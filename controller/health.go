@@ -32,7 +32,7 @@ func (s *servers) serve(c Config, m *metrics) error {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	metrics := http.NewServeMux()
-	metrics.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	metrics.Handle("GET /metrics", m.mappings.ahead(promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true})))
 	profiles := http.NewServeMux()
 	profiles.HandleFunc("/debug/pprof/", pprof.Index)
 	profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -31,7 +31,7 @@ type loop struct {
 	mappings map[types.NamespacedName]*entry
 	groups   map[string]*group
 	stores   map[string]*storeEntry
-	users    map[object]map[types.NamespacedName]bool
+	users    map[object][]*entry
 	brake    brake
 	restarts *restarts // nil: no workload is ever restarted
 	failed   int       // mappings that failed, for --once

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,10 +45,7 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 	l.unuse(e)
 	e.describe(es, l.referent)
 	for _, used := range e.uses {
-		if l.users[used] == nil {
-			l.users[used] = map[types.NamespacedName]bool{}
-		}
-		l.users[used][key] = true
+		l.users[used] = append(l.users[used], e)
 	}
 	if e.uses[0] != target {
 		version, _ := l.watched.SecretVersion(es.Namespace, es.TargetName())
@@ -73,8 +71,8 @@ func (l *loop) dropMapping(key types.NamespacedName) {
 
 func (l *loop) unuse(e *entry) {
 	for _, used := range e.uses {
-		delete(l.users[used], e.key)
-		if len(l.users[used]) == 0 {
+		rest := slices.DeleteFunc(l.users[used], func(other *entry) bool { return other == e })
+		if l.users[used] = rest; len(rest) == 0 {
 			delete(l.users, used)
 		}
 	}
@@ -152,8 +150,7 @@ func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
 		return
 	}
 	o := object{kind, meta.Namespace, meta.Name}
-	for key := range l.users[o] {
-		e := l.mappings[key]
+	for _, e := range l.users[o] {
 		if e.uses[0] == o {
 			e.view = seen{version: meta.ResourceVersion, absent: deleted}
 			e.look = true

@@ -8,9 +8,16 @@ import (
 	"strings"
 )
 
+// gcPercent trades a little CPU for memory: the heap may grow by half of what is live
+// before it is collected.
+const gcPercent = 50
+
 // respectMemoryLimit tells the garbage collector of the container's memory limit, so
-// that it works harder before the kernel ends the process. GOMEMLIMIT wins.
+// that it works harder before the kernel ends the process. GOMEMLIMIT and GOGC win.
 func respectMemoryLimit() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -20,10 +20,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	docs     []Metric
 
-	calls, failures *prometheus.CounterVec
-	condition       *prometheus.GaugeVec
-	duration        *prometheus.GaugeVec
-	api             *prometheus.CounterVec
+	mappings tallies
+	api      *prometheus.CounterVec
 
 	storeCondition, storeDuration map[string]*prometheus.GaugeVec
 
@@ -64,12 +62,8 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		registry:  prometheus.NewRegistry(),
-		calls:     counter("externalsecret_sync_calls_total", "Syncs of an ExternalSecret that were tried.", object...),
-		failures:  counter("externalsecret_sync_calls_error", "Syncs of an ExternalSecret that failed.", object...),
-		condition: gauge("externalsecret_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
-		duration:  gauge("externalsecret_reconcile_duration", "Nanoseconds that the last sync took.", object),
-		api:       counter("externalsecret_provider_api_calls_count", "Requests to Vault.", "provider", "call", "status"),
+		registry: prometheus.NewRegistry(),
+		api:      counter("externalsecret_provider_api_calls_count", "Requests to Vault.", "provider", "call", "status"),
 		storeCondition: map[string]*prometheus.GaugeVec{
 			eso.KindSecretStore:        gauge("secretstore_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
 			eso.KindClusterSecretStore: gauge("clustersecretstore_status_condition", "1 for the condition's status as it is, 0 for the opposite.", status),
@@ -87,9 +81,12 @@ func newMetrics() *metrics {
 		rivals:   counter("vaultsecret_foreign_status_writes_total", "Writes of an ExternalSecret's status by another controller, by its field manager.", "manager"),
 		leader:   gauge("vaultsecret_leader", "1 while this process syncs, 0 while it stands by.", nil),
 	}
+	for _, family := range tallyFamilies() {
+		docs = append(docs, family.Metric)
+	}
 	docs = append(docs, Metric{syncSeconds, "histogram", syncSecondsHelp, nil})
 	m.docs = docs
-	m.registry.MustRegister(m.calls, m.failures, m.condition, m.duration, m.api, m.writes, m.seconds, m.leader, m.restarts, m.rivals,
+	m.registry.MustRegister(m.api, m.writes, m.seconds, m.leader, m.restarts, m.rivals,
 		m.storeCondition[eso.KindSecretStore], m.storeCondition[eso.KindClusterSecretStore],
 		m.storeDuration[eso.KindSecretStore], m.storeDuration[eso.KindClusterSecretStore],
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,15 +101,10 @@ func (m *metrics) lead(yes bool) {
 }
 
 func (m *metrics) synced(key types.NamespacedName, o engine.Outcome, took time.Duration) {
-	m.calls.WithLabelValues(key.Name, key.Namespace).Inc()
+	m.mappings.synced(key, o, took)
 	if o.Skipped {
 		return
 	}
-	if o.Err != nil {
-		m.failures.WithLabelValues(key.Name, key.Namespace).Inc()
-	}
-	setCondition(m.condition, key, o.Ready)
-	m.duration.WithLabelValues(key.Name, key.Namespace).Set(float64(took.Nanoseconds()))
 	m.seconds.Observe(took.Seconds())
 	action := string(o.Change.Action)
 	if action == "" {
@@ -144,13 +136,7 @@ func setCondition(gauge *prometheus.GaugeVec, key types.NamespacedName, ready bo
 	gauge.WithLabelValues(key.Name, key.Namespace, eso.ConditionReady, opposite).Set(0)
 }
 
-func (m *metrics) forget(key types.NamespacedName) {
-	labels := prometheus.Labels{"name": key.Name, "namespace": key.Namespace}
-	m.condition.DeletePartialMatch(labels)
-	m.duration.DeletePartialMatch(labels)
-	m.calls.DeletePartialMatch(labels)
-	m.failures.DeletePartialMatch(labels)
-}
+func (m *metrics) forget(key types.NamespacedName) { m.mappings.forget(key) }
 
 func (m *metrics) forgetStore(s eso.Store) {
 	labels := prometheus.Labels{"name": s.Meta.Name, "namespace": s.Meta.Namespace}

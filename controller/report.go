@@ -90,6 +90,9 @@ func (r *reporter) logMapping(key types.NamespacedName, o engine.Outcome, took t
 	if o.Change.Secret != nil || loud {
 		level = slog.LevelInfo
 	}
+	if !r.log.Enabled(context.Background(), level) {
+		return
+	}
 	r.log.Log(context.Background(), level, "synced", append(attrs, "action", o.Change.Action, "reason", o.Reason,
 		"added", o.Change.Added, "changed", o.Change.Changed, "removed", o.Change.Removed)...)
 }

@@ -15,8 +15,8 @@ import (
 // entriesOf returns the mappings whose target a Secret is. The caller holds l.mu.
 func (l *loop) entriesOf(secret object) []*entry {
 	var all []*entry
-	for key := range l.users[secret] {
-		if e := l.mappings[key]; e.uses[0] == secret {
+	for _, e := range l.users[secret] {
+		if e.uses[0] == secret {
 			all = append(all, e)
 		}
 	}

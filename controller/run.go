@@ -120,7 +120,7 @@ func newLoop(c Config, clients *kube.Clients, watches *kube.Watches, sessions *s
 		},
 		report: report, wake: make(chan struct{}, 1),
 		mappings: map[types.NamespacedName]*entry{}, groups: map[string]*group{}, stores: map[string]*storeEntry{},
-		users: map[object]map[types.NamespacedName]bool{}, brake: brake{percent: c.MaxDeletePercent},
+		users: map[object][]*entry{}, brake: brake{percent: c.MaxDeletePercent},
 	}
 	if c.RestartWorkloads {
 		l.restarts, l.engine.Restarts, report.restarts = newRestarts(clients), true, true
@@ -157,6 +157,7 @@ func restConfig(c Config) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reaching Kubernetes: %w", err)
 	}
+	config.DisableCompression = true // the API server is near; its time and ours cost more
 	config.UserAgent = version.UserAgent("vaultsecret-controller")
 	return config, nil
 }

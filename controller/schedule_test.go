@@ -302,13 +302,14 @@ func TestShard(t *testing.T) {
 
 func TestConfigNamesTheFlag(t *testing.T) {
 	for flag, change := range map[string]func(*Config){
-		"--log-format":         func(c *Config) { c.LogFormat = "xml" },
-		"--log-level":          func(c *Config) { c.LogLevel = "loud" },
-		"--concurrency":        func(c *Config) { c.Concurrency = 0 },
-		"--shard":              func(c *Config) { c.Shard = "2/2" },
-		"--port-forward":       func(c *Config) { c.PortForward = "yes" },
-		"--max-delete-percent": func(c *Config) { c.MaxDeletePercent = 101 },
-		"--once":               func(c *Config) { c.Once, c.LeaderElect = true, true },
+		"--log-format":             func(c *Config) { c.LogFormat = "xml" },
+		"--log-level":              func(c *Config) { c.LogLevel = "loud" },
+		"--concurrency":            func(c *Config) { c.Concurrency = 0 },
+		"--shard":                  func(c *Config) { c.Shard = "2/2" },
+		"--port-forward":           func(c *Config) { c.PortForward = "yes" },
+		"--max-delete-percent":     func(c *Config) { c.MaxDeletePercent = 101 },
+		"--profiling-bind-address": func(c *Config) { c.ProfilingAddress = "0.0.0.0:6060" },
+		"--once":                   func(c *Config) { c.Once, c.LeaderElect = true, true },
 	} {
 		c := Default()
 		change(&c)

@@ -46,6 +46,7 @@ func bench(ctx context.Context, args []string) error {
 	f.IntVar(&o.rounds, "rounds", o.rounds, "intervals over which unchanged refreshes are watched")
 	f.IntVar(&o.samples, "samples", o.samples, "samples of each latency")
 	f.BoolVar(&o.hanging, "hanging", true, "also measure beside a store that accepts connections and never answers")
+	f.BoolVar(&o.quick, "quick", false, "end after the cold sync and the unchanged refreshes")
 	f.DurationVar(&o.soak, "soak", 0, "force all mappings over and over for so long, and see whether anything grows")
 	f.StringVar(&o.binary, "controller", "", "path of the controller; empty is bin/vaultsecret-controller")
 	f.StringVar(&arguments, "args", strings.Join(ownArguments, " "), "its arguments; {kubeconfig}, {port} for its metrics and {debug} for its profiles are filled in")

@@ -106,9 +106,8 @@ type forcedResult struct {
 	asked
 }
 
-// forced asks for mappings 0..n by annotation, which is a request of the harness for
-// each. The floor counts only the controller's status writes, so the share is at most
-// about a half.
+// forced asks for all mappings by annotation, which is a request of the harness for
+// each; the floor's rate is of both.
 func (r *run) forced(ctx context.Context) (forcedResult, error) {
 	var f forcedResult
 	if _, _, err := r.asked.since(); err != nil {
@@ -130,7 +129,7 @@ func (r *run) forced(ctx context.Context) (forcedResult, error) {
 	}
 	f.Seconds = ready.last().Sub(begin).Seconds()
 	f.PerSecond = float64(r.Mappings) / f.Seconds
-	f.ShareOfFloor = f.PerSecond / r.result.Floor.Refreshes
+	f.ShareOfFloor = f.PerSecond / r.result.Floor.Forced
 	after, err := r.controller.usage(ctx)
 	if err != nil {
 		return f, err

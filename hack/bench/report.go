@@ -14,7 +14,7 @@ func (r result) print(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	row := func(what, value string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", what, fmt.Sprintf(value, args...)) }
 	n := float64(r.Work.Mappings)
-	row("floor: first syncs, refreshes a second", "%.0f, %.0f (%.2f CPU s per 1000 refreshes)", r.Floor.FirstSyncs, r.Floor.Refreshes, r.Floor.RefreshCPU)
+	row("floor: first syncs, refreshes, forced ones a second", "%.0f, %.0f (%.2f CPU s per 1000), %.0f", r.Floor.FirstSyncs, r.Floor.Refreshes, r.Floor.RefreshCPU, r.Floor.Forced)
 	row("start to first Secret", "%.2f s", r.Cold.FirstSecret)
 	row("cold, all Ready", "%.1f s, %.0f objects/s, %.0f %% of the floor", r.Cold.Ready, r.Cold.PerSecond, 100*r.Cold.ShareOfFloor)
 	row("cold, CPU", "%.2f s", r.Cold.CPU)
@@ -24,9 +24,13 @@ func (r result) print(out io.Writer) error {
 	row("unchanged: CPU per 1000", "%.2f s", r.Unchanged.CPUPer1000)
 	row("unchanged: Vault requests per round", "%s", each1(r.Unchanged.Vault, r.Unchanged.Rounds))
 	row("unchanged: Kubernetes requests per refresh", "%s", each1(r.Unchanged.Kubernetes, float64(r.Unchanged.Refreshes)))
+	r.usages(row)
+	if r.Forced.Seconds == 0 {
+		return t.Flush()
+	}
 	row("1 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.OnePercent.Last, r.OnePercent.Mappings)
 	row("100 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.All.Last, r.All.Mappings)
-	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor's status writes, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
+	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
 	row("all forced: Vault requests", "%s", each1(r.Forced.Vault, 1))
 	row("all forced: Kubernetes requests per mapping", "%s", each1(r.Forced.Kubernetes, n))
 	row("new mapping to Secret: idle, busy", "%s; %s", r.Idle.New, r.Busy.New)
@@ -39,18 +43,25 @@ func (r result) print(out io.Writer) error {
 	if s := r.Soak; s != nil {
 		row("soak", "%d refreshes; RSS %.0f, then %.0f MiB; open files %d, then %d", s.Refreshes, s.Before.RSS, s.After.RSS, s.Before.Descriptors, s.After.Descriptors)
 	}
-	for _, u := range []struct {
-		when string
-		usage
-	}{{"settled", r.Settled}, {"end", r.End}} {
-		row(u.when+": RSS, of it private, peak, heap", "%.0f, %.0f, %.0f, %.0f MiB", u.RSS, u.Private, u.PeakRSS, u.Heap)
-		row(u.when+": goroutines, open files, CPU", "%d, %d, %.1f s", u.Goroutines, u.Descriptors, u.CPUSeconds)
-	}
 	if p := r.Plugin; p != nil {
 		row("plugin: version --client, kubectl's", "%.0f ms, %.0f ms", 1000*p.Version, 1000*p.KubectlVersion)
 		row("plugin: completion of names; status -A: first row, all, peak RSS", "%.0f ms; %.0f ms, %.0f ms, %.0f MiB", 1000*p.Complete, 1000*p.FirstRow, 1000*p.Status, p.PeakRSS)
 	}
 	return t.Flush()
+}
+
+// usages prints what the controller took after the cold sync, and at the end.
+func (r result) usages(row func(what, value string, args ...any)) {
+	for _, u := range []struct {
+		when string
+		usage
+	}{{"settled", r.Settled}, {"end", r.End}} {
+		if u.PeakRSS == 0 {
+			continue
+		}
+		row(u.when+": RSS, of it private, peak, heap", "%.0f, %.0f, %.0f, %.0f MiB", u.RSS, u.Private, u.PeakRSS, u.Heap)
+		row(u.when+": goroutines, open files, CPU", "%d, %d, %.1f s", u.Goroutines, u.Descriptors, u.CPUSeconds)
+	}
 }
 
 // String is p50/p99 in milliseconds.

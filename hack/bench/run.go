@@ -18,7 +18,9 @@ type options struct {
 	plugin    string
 	samples   int
 	// rounds of unchanged refreshes, in intervals.
-	rounds  int
+	rounds int
+	// quick ends after the unchanged refreshes.
+	quick   bool
 	hanging bool
 	soak    time.Duration
 	// profiles is a directory for CPU and heap profiles, empty for none.
@@ -125,6 +127,9 @@ func (r *run) all(ctx context.Context) (err error) {
 		{"soak", func() error { res.Soak, err = r.soak(ctx, r.options.soak); return err }},
 		{"end", func() error { res.End, err = r.controller.usage(ctx); return err }},
 		{"plugin", func() error { res.Plugin, err = r.plugin(ctx); return err }},
+	}
+	if r.options.quick {
+		phases = phases[:4]
 	}
 	begin := time.Now()
 	for _, phase := range phases {

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,12 +87,12 @@ func (m *Memo) remember(es *eso.ExternalSecret, want mapping.Desired, change pla
 	}
 }
 
-// wanted is equal when the mapping and all that it was made of are. Where a template
-// gives another result each time, its inputs count.
+// wanted is equal when the mapping and all that it was made of are. Labels and
+// annotations count where they are copied, as part of what was made. Where a template
+// gives another result each time, its inputs count, and a forced sync makes it anew.
 func wanted(es *eso.ExternalSecret, want mapping.Desired) string {
-	made := want.Fingerprint()
 	if want.Volatile {
-		made = want.InputFingerprint()
+		return eso.SyncedResourceVersion(&es.ObjectMeta) + " " + want.InputFingerprint()
 	}
-	return fmt.Sprint(eso.SyncedResourceVersion(&es.ObjectMeta), " ", made)
+	return strconv.FormatInt(es.Generation, 10) + " " + want.Fingerprint()
 }

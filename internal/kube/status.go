@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,18 +23,26 @@ const Manager = "vaultsecret-controller"
 // Status writes status subresources, and only when something differs.
 type Status struct{ Clients *Clients }
 
-// ExternalSecret writes a mapping's status, and returns the mapping as stored; nil when
-// nothing was written. An object that is gone, or was replaced, is no error.
+// ExternalSecret writes a mapping's status, and returns the resourceVersion and status as
+// stored; nil when nothing was written. An object that is gone, or was replaced, is no error.
 func (s Status) ExternalSecret(ctx context.Context, es *eso.ExternalSecret, status eso.ExternalSecretStatus) (*eso.ExternalSecret, error) {
 	patch, err := statusPatch(es.UID, es.Status, status)
 	if patch == nil {
 		return nil, err
 	}
-	stored, err := s.Clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: Manager}, "status")
+	raw, err := s.patch(ctx, eso.ExternalSecrets, es.Namespace, es.Name, patch)
 	if err != nil {
 		return nil, ended(err, "ExternalSecret "+es.Namespace+"/"+es.Name)
 	}
-	return stored, nil
+	// The answer is the whole mapping, which the watch brings anyway.
+	var stored struct {
+		Metadata struct{ ResourceVersion string }
+		Status   eso.ExternalSecretStatus
+	}
+	if err := json.Unmarshal(raw, &stored); err != nil {
+		return nil, fmt.Errorf("decoding the answer to the status of ExternalSecret %s/%s: %w", es.Namespace, es.Name, err)
+	}
+	return &eso.ExternalSecret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: stored.Metadata.ResourceVersion}, Status: stored.Status}, nil
 }
 
 // Store writes a store's status.
@@ -42,19 +51,32 @@ func (s Status) Store(ctx context.Context, store eso.Store, status eso.StoreStat
 	if patch == nil {
 		return err
 	}
-	options := metav1.PatchOptions{FieldManager: Manager}
+	plural := eso.SecretStores
 	if store.Cluster() {
-		_, err = s.Clients.ClusterSecretStores().Patch(ctx, store.Meta.Name, types.JSONPatchType, patch, options, "status")
-	} else {
-		_, err = s.Clients.SecretStores(store.Meta.Namespace).Patch(ctx, store.Meta.Name, types.JSONPatchType, patch, options, "status")
+		plural = eso.ClusterSecretStores
 	}
+	_, err = s.patch(ctx, plural, store.Meta.Namespace, store.Meta.Name, patch)
 	return ended(err, store.String())
+}
+
+// patch returns the answer undecoded.
+func (s Status) patch(ctx context.Context, plural, namespace, name string, patch []byte) ([]byte, error) {
+	options := metav1.PatchOptions{FieldManager: Manager}
+	result := s.Clients.eso.Patch(types.JSONPatchType).NamespaceIfScoped(namespace, namespace != "").Resource(plural).Name(name).
+		SubResource("status").VersionedParams(&options, s.Clients.codec).Body(patch).Do(ctx)
+	if err := result.Error(); err != nil { // Raw would leave out what the API server says
+		return nil, err
+	}
+	return result.Raw()
 }
 
 // statusPatch is nil when the status says the same on the wire. It tests the UID, so
 // that a status never lands on an object of the same name that came after: the UID in
 // a merge patch of a status is passed over.
 func statusPatch(uid types.UID, old, status any) ([]byte, error) {
+	if reflect.DeepEqual(old, status) {
+		return nil, nil
+	}
 	before, err := json.Marshal(old)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a status: %w", err)

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -67,8 +66,13 @@ func NewWatches(ctx context.Context, c *Clients, namespace string, log *slog.Log
 	if namespace == "" {
 		w.namespaces = metadataOf("namespaces")
 	}
+	slim := newSlimming()
+	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
+		w.mappings: slim.mapping, w.stores: slim.store, w.clusterStores: slim.store,
+		w.secrets: slim.secret, w.configMaps: slim.configMap, w.namespaces: slim.namespace,
+	}
 	for _, i := range w.all() {
-		if err := i.SetTransform(slim); err != nil {
+		if err := i.SetTransform(transforms[i]); err != nil {
 			return nil, fmt.Errorf("preparing the watches: %w", err)
 		}
 		if err := i.SetWatchErrorHandlerWithContext(func(ctx context.Context, r *cache.Reflector, err error) {
@@ -92,39 +96,6 @@ func informer[L runtime.Object](client listWatcher[L], example runtime.Object) c
 		},
 		WatchFuncWithContext: client.Watch,
 	}, example, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
-}
-
-// slim drops what nobody here reads. Of a Secret's annotations only those that the
-// controller wrote for itself are kept, so that a cluster's Secrets weigh little.
-func slim(object any) (any, error) {
-	accessor, err := meta.Accessor(object)
-	if err != nil {
-		return object, nil //nolint:nilerr // a tombstone; it is passed on as it is
-	}
-	accessor.SetManagedFields(statusWriters(object, accessor.GetManagedFields()))
-	if partial, ok := object.(*metav1.PartialObjectMetadata); ok {
-		kept := map[string]string{}
-		for _, name := range []string{eso.AnnotationDataHash, eso.AnnotationRestartPending} {
-			if text, ok := partial.Annotations[name]; ok {
-				kept[name] = text
-			}
-		}
-		partial.Annotations = kept
-	}
-	return object, nil
-}
-
-// statusWriters keeps, of an ExternalSecret, who wrote its status and when.
-func statusWriters(object any, entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
-	var kept []metav1.ManagedFieldsEntry
-	if _, ok := object.(*eso.ExternalSecret); ok {
-		for _, entry := range entries {
-			if entry.Subresource == "status" {
-				kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, Subresource: entry.Subresource, Time: entry.Time})
-			}
-		}
-	}
-	return kept
 }
 
 func (w *Watches) all() []cache.SharedIndexInformer {

@@ -10,12 +10,16 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 )
 
+// connections bounds those to one store's server, where it does not speak HTTP/2:
+// more reads at a time wait for one that is open rather than open and close another.
+const connections = 8
+
 // transport makes connections: TLS 1.2 or newer, the store's CA in place of the
 // system's, and the process's proxy unless a tunnel was given.
 func (c Config) transport() (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 8, MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}, ForceAttemptHTTP2: true,
 		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 	}
