@@ -67,7 +67,7 @@ func TestWarnings(t *testing.T) {
 		{"clock skew", "VS407", "off by 2m0s", "chronyc", func(f *diagnose.Facts) { f.Stores[0].Vault.Skew = diagnose.Known(-2 * time.Minute) }},
 		{"token ends soon", "VS503", "ends in 30m", "appRole", func(f *diagnose.Facts) { f.Stores[0].Login.Token.Value.TTL = 30 * time.Minute }},
 		{"few uses left", "VS503", "3 times", "-use-limit=0", func(f *diagnose.Facts) { f.Stores[0].Login.Token.Value.Uses = 3 }},
-		{"root token", "VS506", "root token", "auth/approle/role/eso", func(f *diagnose.Facts) {
+		{"root token", "VS506", "root token", "kubectl vaultsecret setup --store ClusterSecretStore/vault", func(f *diagnose.Facts) {
 			f.Stores[0].Login.Token = diagnose.Known(diagnose.Token{Root: true, Policies: []string{"root"}})
 			f.Paths[0].Capabilities = diagnose.Known([]string{"root"})
 		}},
