@@ -83,7 +83,7 @@ func newRoot(o *Options) *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(
 		&cobra.Group{ID: "look", Title: "Look:"}, &cobra.Group{ID: "act", Title: "Act:"},
-		&cobra.Group{ID: "setup", Title: "Set up:"}, &cobra.Group{ID: "other", Title: "Other:"},
+		&cobra.Group{ID: "setup", Title: "Set up:"}, &cobra.Group{ID: "map", Title: "Map:"}, &cobra.Group{ID: "report", Title: "Report:"}, &cobra.Group{ID: "other", Title: "Other:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -95,6 +95,8 @@ func newRoot(o *Options) *cobra.Command {
 	add("act", newSyncNowCommand(o), newUnsealCommand(o))
 	add("act", newRotateCommand(o), newRollbackCommand(o))
 	add("setup", newInitCommand(o), newSetupCommand(o))
+	add("map", newMappingCommand(o))
+	add("report", newAuditCommand(o))
 	add("other", newVersionCommand(o), newCompletionCommand(o))
 	o.addFlags(root)
 	return root

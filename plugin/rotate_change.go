@@ -201,7 +201,7 @@ func (c *changing) writable(ctx context.Context, want mapping.Desired) error {
 		current = nil
 	}
 	if planned := plan.Decide(c.es, want, current); planned.Action == plan.Blocked || planned.Action == plan.Conflict {
-		return fmt.Errorf("%s: the Secret would not take the new version: %s; nothing was written", c.name(), gather.Clean(planned.Reason))
+		return fmt.Errorf("%s: the Secret would not take the new version: %s; nothing was written", c.name(), gather.Clean(planned.Err.Error()))
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func withController(t *testing.T) *sandbox.Sandbox {
 // TestScripts runs testdata/script: each script has a namespace $NS and a KV mount
 // $MOUNT with app/db in it, a Secret "vault-token" whose token may read all of the
 // mount and of the KV v1 mount $MOUNT_V1, a token $DATA_TOKEN that may read the mount's
-// data alone, and the commands below.
+// data alone, a token $NARROW_TOKEN that may read app/db alone, and the commands below.
 //
 //	apply FILE             kubectl apply with $VARIABLES of the file replaced
 //	exits CODE COMMAND…    run a command that must end with the code
@@ -93,6 +93,7 @@ func TestScripts(t *testing.T) {
 			old := sb.KVMount(t, 1)
 			token := sb.VaultToken(t, fmt.Sprintf("path \"%s/*\" { capabilities = [\"read\", \"list\"] }\npath \"%s/*\" { capabilities = [\"read\"] }", mount, old))
 			dataToken := sb.VaultToken(t, fmt.Sprintf("path \"%s/data/*\" { capabilities = [\"read\"] }", mount))
+			narrow := sb.VaultToken(t, fmt.Sprintf("path \"%s/data/app/db\" { capabilities = [\"read\"] }", mount))
 			if _, err := sb.Client().CoreV1().Secrets(namespace).Create(context.Background(), &corev1.Secret{
 				ObjectMeta: metav1.ObjectMeta{Name: "vault-token"}, Data: map[string][]byte{"token": []byte(token)},
 			}, metav1.CreateOptions{}); err != nil {
@@ -110,7 +111,7 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			for name, value := range map[string]string{
-				"NS": namespace, "MOUNT": mount, "MOUNT_V1": old, "ROOT_TOKEN": sb.RootToken, "DATA_TOKEN": dataToken, "LANG": "C.UTF-8", "HOME": env.WorkDir,
+				"NS": namespace, "MOUNT": mount, "MOUNT_V1": old, "ROOT_TOKEN": sb.RootToken, "DATA_TOKEN": dataToken, "NARROW_TOKEN": narrow, "LANG": "C.UTF-8", "HOME": env.WorkDir,
 			} {
 				env.Setenv(name, value)
 			}

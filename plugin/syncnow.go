@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -22,13 +23,15 @@ type syncing struct {
 	timeout time.Duration
 	local   bool
 	restart bool
+	print   *genericclioptions.PrintFlags
+	output  string
 
 	clients *kube.Clients
 	gather  *gather.Gatherer
 }
 
 func newSyncNowCommand(o *Options) *cobra.Command {
-	s := &syncing{Options: o}
+	s := &syncing{Options: o, print: genericclioptions.NewPrintFlags("")}
 	c := &cobra.Command{
 		Use:   "sync-now (NAME… | -l SELECTOR | --all [-A])",
 		Short: "Have ExternalSecrets synced now, and wait for the answer",
@@ -45,6 +48,8 @@ func newSyncNowCommand(o *Options) *cobra.Command {
 	f.BoolVar(&s.wait, "wait", true, "wait for the controller's answer")
 	f.DurationVar(&s.timeout, "timeout", 2*time.Minute, "how long to wait for one answer")
 	f.BoolVar(&s.local, "local", false, "run the sync here; no controller is needed")
+	f.StringVarP(&s.output, "output", "o", "", "json, yaml, jsonpath=…, go-template=…")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	f.BoolVar(&s.restart, "restart", false, "restart the workloads that use the Secret, once for each content, if it changed or they missed a change")
 	return c
 }
@@ -70,6 +75,9 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 	if !s.wait && (s.local || s.restart) {
 		return usage("--wait=false goes neither with --local nor with --restart")
 	}
+	if err := checkOutput(s.print, s.output); err != nil {
+		return err
+	}
 	clients, err := s.Options.clients()
 	if err != nil {
 		return err
@@ -84,18 +92,24 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 		fmt.Fprintln(s.ErrOut, f.nothing())
 		return nil
 	}
+	return s.all(ctx, f)
+}
+
+// all syncs what was found, many at a time, and answers with the worst exit code.
+func (s *syncing) all(ctx context.Context, f found) error {
 	worst := ExitOK
 	if len(f.missing) > 0 {
 		worst = ExitFailed
-		for _, name := range f.missing {
-			fmt.Fprintf(s.ErrOut, "error: there is no ExternalSecret %s in namespace %s\n", name, f.namespace)
-		}
+		f.sayMissing(s.ErrOut)
 	}
-	var all []settled
+	var done []settled
+	list := &SyncResultList{TypeMeta: listMeta("SyncResultList"), Items: []SyncResult{}}
 	gather.Each(16, f.mappings, func(es *eso.ExternalSecret) syncResult { return s.one(ctx, es) }, func(i int, r syncResult) {
-		s.say(f.mappings[i], r)
+		if list.Items = append(list.Items, syncResultOf(f.mappings[i], r)); s.output == "" {
+			s.say(f.mappings[i], r)
+		}
 		if r.answer == synced {
-			all = append(all, settled{es: f.mappings[i], secret: r.secret, changed: r.changes != nil && r.changes.any()})
+			done = append(done, settled{es: f.mappings[i], secret: r.secret, changed: r.changes != nil && r.changes.any()})
 		}
 		switch {
 		case r.timeout:
@@ -104,20 +118,37 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 			worst = ExitBad
 		}
 	})
-	if s.restart && ctx.Err() == nil {
-		done, err := restartConsumers(ctx, s.gather, all)
-		if !s.sayRestarts(done, err, s.allNamespaces) && worst == ExitOK {
-			worst = ExitBad
-		}
-	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(s.ErrOut, "interrupted: what was asked for stays asked for, in the annotation "+eso.AnnotationForceSync+"; no Secret was left half written")
 		return ctx.Err()
+	}
+	if s.restart && !s.roll(ctx, done, list) && worst == ExitOK {
+		worst = ExitBad
+	}
+	if s.output != "" {
+		if err := printObject(s.print, s.output, list, s.Out); err != nil {
+			return err
+		}
 	}
 	if worst == ExitOK {
 		return nil
 	}
 	return exit(worst)
+}
+
+// roll restarts what uses the Secrets, and reports whether all went well.
+func (s *syncing) roll(ctx context.Context, done []settled, list *SyncResultList) bool {
+	restarts, err := restartConsumers(ctx, s.gather, done)
+	for _, r := range restarts {
+		if r.err == nil {
+			list.Restarted = append(list.Restarted, r.namespace+"/"+r.workload.String())
+		}
+	}
+	told := *s.Options
+	if s.output != "" {
+		told.Out = s.ErrOut
+	}
+	return told.sayRestarts(restarts, err, s.allNamespaces)
 }
 
 // one syncs one mapping and compares its Secret before and after.

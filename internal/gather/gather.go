@@ -60,6 +60,7 @@ type Gatherer struct {
 	siblings    memo[pathKey, []string]
 	workloads   memo[string, []workload]
 	secrets     memo[string, map[string]SecretOverview]
+	access      memo[string, access]
 }
 
 // New returns a Gatherer.

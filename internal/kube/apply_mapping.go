@@ -190,3 +190,15 @@ func withoutDefaults(spec *eso.ExternalSecretSpec) *eso.ExternalSecretSpec {
 	}
 	return spec
 }
+
+// SpecManagers are the field managers that set fields of an object's spec, sorted.
+func SpecManagers(m *metav1.ObjectMeta) []string {
+	var managers []string
+	for _, e := range m.ManagedFields {
+		if e.Subresource == "" && e.FieldsV1 != nil && strings.Contains(string(e.FieldsV1.GetRawBytes()), `"f:spec"`) {
+			managers = append(managers, Printable(e.Manager, 128))
+		}
+	}
+	slices.Sort(managers)
+	return slices.Compact(managers)
+}
