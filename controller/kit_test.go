@@ -37,6 +37,8 @@ type stage struct {
 	clients   *kube.Clients
 	namespace string
 	mount     string
+	// admin: the controller runs as administrator, and manifests/ is not applied.
+	admin bool
 	// passwords of the take-over's Secrets, as ESO left them.
 	passwords map[string]string
 }
@@ -80,6 +82,9 @@ func (b *buffer) String() string {
 // missing right shows in every test.
 func (s *stage) account() string {
 	s.Helper()
+	if s.admin {
+		return s.sb.Kubeconfig()
+	}
 	root, err := sandbox.Root()
 	if err != nil {
 		s.Fatal(err)
