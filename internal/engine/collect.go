@@ -70,7 +70,7 @@ func (e Engine) collect(ctx context.Context, es *eso.ExternalSecret, stores open
 		in.Data = append(in.Data, fetched)
 	}
 	for i, from := range es.Spec.DataFrom {
-		set, err := readSet(ctx, stores[es.DataFromStore(i)].reader, from)
+		set, err := e.readSet(ctx, stores[es.DataFromStore(i)].reader, from)
 		if err != nil {
 			return in, dataFromError(es, i, err)
 		}
@@ -91,9 +91,9 @@ func read(ctx context.Context, reader kv.Reader, ref kv.Ref) (mapping.Fetched, e
 	return mapping.Fetched{Payload: payload}, err
 }
 
-func readSet(ctx context.Context, reader kv.Reader, from eso.DataFrom) (mapping.FetchedSet, error) {
+func (e Engine) readSet(ctx context.Context, reader kv.Reader, from eso.DataFrom) (mapping.FetchedSet, error) {
 	if from.Find != nil {
-		return find(ctx, reader, from.Find)
+		return e.find(ctx, reader, from.Find)
 	}
 	one, err := read(ctx, reader, kv.Ref{
 		Key: from.Extract.Key, Version: from.Extract.Version, Metadata: from.Extract.MetadataPolicy == metadataFetch,
@@ -101,9 +101,9 @@ func readSet(ctx context.Context, reader kv.Reader, from eso.DataFrom) (mapping.
 	return mapping.FetchedSet{One: one}, err
 }
 
-// find lists, selects and reads. The leading slash keeps a secret whose own name
-// starts like the mount from losing that part.
-func find(ctx context.Context, reader kv.Reader, spec *eso.Find) (mapping.FetchedSet, error) {
+// find lists, selects and reads; more than may be selected are not read. The leading
+// slash keeps a secret whose own name starts like the mount from losing that part.
+func (e Engine) find(ctx context.Context, reader kv.Reader, spec *eso.Find) (mapping.FetchedSet, error) {
 	finder, err := mapping.NewFinder(spec)
 	if err != nil {
 		return mapping.FetchedSet{}, err
@@ -115,7 +115,7 @@ func find(ctx context.Context, reader kv.Reader, spec *eso.Find) (mapping.Fetche
 	if err != nil {
 		return mapping.FetchedSet{}, err
 	}
-	set := mapping.FetchedSet{Hits: map[string]kv.Payload{}}
+	var selected []string
 	for _, name := range names {
 		var metadata *kv.Payload
 		if finder.NeedsMetadata() {
@@ -125,9 +125,15 @@ func find(ctx context.Context, reader kv.Reader, spec *eso.Find) (mapping.Fetche
 			}
 			metadata = &payload
 		}
-		if !finder.Match(name, metadata) {
-			continue
+		if finder.Match(name, metadata) {
+			selected = append(selected, name)
 		}
+	}
+	if err := e.Limits.Selected(len(selected)); err != nil {
+		return mapping.FetchedSet{}, err
+	}
+	set := mapping.FetchedSet{Hits: map[string]kv.Payload{}}
+	for _, name := range selected {
 		hit, err := read(ctx, reader, kv.Ref{Key: "/" + name})
 		if err != nil {
 			return mapping.FetchedSet{}, err

@@ -58,8 +58,8 @@ func (c *computation) find(i int, from eso.DataFrom) (values, error) {
 	if set.Absent {
 		return nil, c.absent(fmt.Sprintf("spec.dataFrom[%d]", i), from.Find.Path, "", set.Proof)
 	}
-	if len(set.Hits) > c.limits.MaxKeys {
-		return nil, faultf("find", "%d secrets are selected, more than the limit of %d; narrow find.path or find.name.regexp", len(set.Hits), c.limits.MaxKeys)
+	if err := c.limits.Selected(len(set.Hits)); err != nil {
+		return nil, faultf("find", "%s", err)
 	}
 	if len(set.Hits) == 0 {
 		c.unproven = true

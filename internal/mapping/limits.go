@@ -1,5 +1,7 @@
 package mapping
 
+import "fmt"
+
 // Limits bounds one call of Compute. A zero field takes its default.
 type Limits struct {
 	// MaxKeys is the number of keys that one dataFrom entry may give. Default
@@ -16,6 +18,14 @@ type Limits struct {
 	MaxWork int
 	// LeftDelim and RightDelim enclose template actions. Default "{{" and "}}".
 	LeftDelim, RightDelim string
+}
+
+// Selected is an error when a find selects more secrets than one entry may give.
+func (l Limits) Selected(n int) error {
+	if limit := l.withDefaults().MaxKeys; n > limit {
+		return fmt.Errorf("%d secrets are selected, more than the limit of %d; narrow find.path, find.name.regexp or find.tags", n, limit)
+	}
+	return nil
 }
 
 func (l Limits) withDefaults() Limits {
