@@ -105,15 +105,19 @@ func (l *loop) changedSecrets(ctx context.Context, namespace string) []*changedS
 	var all []*changedSecret
 	for _, debt := range debts {
 		c := &changedSecret{owed: debt}
-		for _, es := range l.mappingsOf(debt.secret) {
+		mappings := l.mappingsOf(debt.secret)
+		ours := slices.DeleteFunc(slices.Clone(mappings), func(es *eso.ExternalSecret) bool { return l.foreign(ctx, es) })
+		if len(mappings) > 0 && len(ours) == 0 {
+			l.forgive(debt.secret) // another controller's note
+			continue
+		}
+		for _, es := range ours {
 			if restart, err := es.Restart(); err == nil && restart.Wanted() {
 				c.users = append(c.users, es)
 			}
 		}
 		if c.read, c.err = l.engine.Secrets.Current(ctx, namespace, debt.secret.name); c.err == nil && c.read == nil {
-			l.mu.Lock()
-			delete(l.restarts.owed, debt.secret)
-			l.mu.Unlock()
+			l.forgive(debt.secret)
 			continue
 		}
 		if c.read != nil {
@@ -124,6 +128,13 @@ func (l *loop) changedSecrets(ctx context.Context, namespace string) []*changedS
 		all = append(all, c)
 	}
 	return all
+}
+
+// forgive drops what is owed for a Secret, and leaves the Secret as it is.
+func (l *loop) forgive(secret object) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.restarts.owed, secret)
 }
 
 // mappingsOf returns the mappings whose target a Secret is, by name.
