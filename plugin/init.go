@@ -85,9 +85,9 @@ func (i *initOptions) run(ctx context.Context) error {
 	state, err := bootstrap.CheckServers(ctx, first.Name, family)
 	switch {
 	case errors.Is(err, bootstrap.ErrInitialized):
-		return fail(err, "see its seal with: kubectl vaultsecret unseal --status")
+		return fail(err, "see its seal with: "+i.again("unseal --status", i.target))
 	case err != nil:
-		return (&unsealOptions{Options: i.Options}).ended(err)
+		return (&unsealOptions{Options: i.Options, target: i.target}).ended(err)
 	}
 	i.request.Recovery = state.Type != "" && state.Type != "shamir"
 	if i.dryRun != "none" {
@@ -181,9 +181,9 @@ func (i *initOptions) advise(state bootstrap.State, answer vault.InitAnswer) {
 	switch {
 	case i.unseal:
 	case i.request.Recovery:
-		fmt.Fprintf(i.ErrOut, "It unseals itself (seal %s). Next: kubectl vaultsecret unseal --status\n", gather.Clean(state.Type))
+		fmt.Fprintf(i.ErrOut, "It unseals itself (seal %s). Next: %s\n", gather.Clean(state.Type), i.again("unseal --status", i.target))
 	default:
-		fmt.Fprintln(i.ErrOut, "Next: kubectl vaultsecret unseal")
+		fmt.Fprintln(i.ErrOut, "Next:", i.again("unseal", i.target))
 	}
 }
 

@@ -141,7 +141,7 @@ func (u *unsealOptions) open(ctx context.Context, servers []bootstrap.Server, as
 		for _, s := range bootstrap.States(ctx, servers) {
 			u.stateLine(s)
 		}
-		fmt.Fprintln(u.ErrOut, "Whoever has the next share goes on with: kubectl vaultsecret unseal")
+		fmt.Fprintln(u.ErrOut, "Whoever has the next share goes on with:", u.again("unseal", u.target))
 		return exit(ExitBad)
 	case err != nil:
 		return u.ended(err)
@@ -154,17 +154,17 @@ func (u *unsealOptions) ended(err error) error {
 	is := func(kind error) bool { return errors.Is(err, kind) }
 	switch {
 	case is(bootstrap.ErrStillSealed):
-		return &exitError{code: ExitTimeout, err: err, hint: "kubectl vaultsecret unseal --status"}
+		return &exitError{code: ExitTimeout, err: err, hint: u.again("unseal --status", u.target)}
 	case is(bootstrap.ErrNotJoined) && u.join.address != "":
 		return &exitError{code: ExitBad, err: err}
 	case is(bootstrap.ErrNotJoined):
-		return &exitError{code: ExitBad, err: err, hint: "tell it to join: kubectl vaultsecret unseal --join"}
+		return &exitError{code: ExitBad, err: err, hint: "tell it to join: " + u.again("unseal --join", u.target)}
 	case is(bootstrap.ErrMigration):
-		return fail(err, "kubectl vaultsecret unseal --migrate")
+		return fail(err, u.again("unseal --migrate", u.target))
 	case is(bootstrap.ErrReset):
-		return fail(err, "agree on who unseals, and begin again: kubectl vaultsecret unseal")
+		return fail(err, "agree on who unseals, and begin again: "+u.again("unseal", u.target))
 	case is(bootstrap.ErrWrongShares):
-		return fail(err, "get every share anew from its holder, and begin again: kubectl vaultsecret unseal")
+		return fail(err, "get every share anew from its holder, and begin again: "+u.again("unseal", u.target))
 	case strings.Contains(err.Error(), "pods/portforward"):
 		return fail(err, "you need the verb create on pods/portforward in namespace "+u.vaultNamespace()+"; or go without Pods: --vault-addr")
 	}

@@ -79,6 +79,24 @@ func (o *Options) vaultNamespace() string {
 	return "vault"
 }
 
+// again is a command line for the same Vault.
+func (o *Options) again(command string, t vaultTarget) string {
+	line := Program + " " + command
+	if namespace, explicit, err := o.namespace(); err == nil && explicit && !t.address {
+		line += " -n " + namespace
+	}
+	if t.instance != "" {
+		line += " --instance " + t.instance
+	}
+	if t.pod != "" {
+		line += " --pod " + t.pod
+	}
+	if t.address {
+		line += " --vault-addr " + gather.Clean(o.VaultAddr)
+	}
+	return line
+}
+
 // servers finds the servers of one Vault: the one of --vault-addr, else its Pods.
 // VAULT_ADDR of the environment is left aside when there are Pods, for it names one
 // server only. With --pod that one is chosen; family are all that belong to the same

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -98,6 +99,9 @@ func TestReadShares(t *testing.T) {
 		"init's file":   {`{"unseal_keys_b64":["a","b","c"],"unseal_threshold":2}`, 2},
 		"nothing":       {"\n \n", 0},
 		"threshold lie": {`{"unseal_keys_b64":["a"],"unseal_threshold":9}`, 1},
+		"recovery keys": {`{"unseal_keys_b64":[],"recovery_keys_b64":["a","b","c"],"recovery_keys_threshold":2}`, 2},
+		"encrypted":     {`{"unseal_keys_b64":["` + base64.StdEncoding.EncodeToString(append([]byte{0xc1}, make([]byte, 300)...)) + `"],"unseal_threshold":1}`, 0},
+		"a PGP message": {"-----BEGIN PGP MESSAGE-----\n\nabc\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shares, err := ReadShares(strings.NewReader(c.text))
