@@ -98,7 +98,7 @@ func (e *entry) settle(es *eso.ExternalSecret, o engine.Outcome, before seen, st
 		writes: writes, at: started, version: eso.SyncedResourceVersion(&es.ObjectMeta), left: left,
 		failures: failures, class: o.Class, skipped: o.Skipped,
 	}
-	e.running, e.look = false, true
+	e.running = false
 }
 
 // groupOf is the key of what shares a login: the stores, and the namespace behind each

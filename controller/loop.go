@@ -25,6 +25,8 @@ type loop struct {
 	report      *reporter
 
 	wake chan struct{}
+	// marked are the entries that a pass between two ticks looks at.
+	marked []*entry
 
 	mu       sync.Mutex
 	started  bool
@@ -62,9 +64,12 @@ const (
 func (l *loop) run(stop, work context.Context) {
 	l.start(time.Now())
 	ticker := time.NewTicker(tick)
+	take := l.take
 	defer ticker.Stop()
 	for {
-		l.pass(work, time.Now())
+		now := time.Now()
+		l.pass(work, now, take(now))
+		take = l.takeMarked
 		select {
 		case <-stop.Done():
 			l.inFlight.Wait()
@@ -73,6 +78,7 @@ func (l *loop) run(stop, work context.Context) {
 			l.inFlight.Wait()
 			return
 		case <-ticker.C:
+			take = l.take
 		case <-l.wake:
 			gather(stop)
 		}
@@ -97,7 +103,7 @@ func (l *loop) once(ctx context.Context) int {
 		e.force, e.look = true, true
 	}
 	l.mu.Unlock()
-	l.pass(ctx, now)
+	l.pass(ctx, now, l.take(now))
 	l.inFlight.Wait()
 	l.restartAll(ctx)
 	l.mu.Lock()
@@ -107,10 +113,9 @@ func (l *loop) once(ctx context.Context) int {
 
 // pass is one round. It does not wait for what it starts: a slow store keeps its own
 // mappings busy and nothing else.
-func (l *loop) pass(ctx context.Context, now time.Time) {
+func (l *loop) pass(ctx context.Context, now time.Time, due taken) {
 	l.sessions.Tick(now)
 	l.restartDue(ctx, now)
-	due := l.take(now)
 	if len(due.mappings) == 0 && len(due.stores) == 0 {
 		return
 	}
@@ -121,6 +126,13 @@ func (l *loop) pass(ctx context.Context, now time.Time) {
 	for _, batch := range due.byGroup() {
 		l.inFlight.Go(func() { l.syncBatch(ctx, reads, batch) })
 	}
+}
+
+// mark has the next pass look at an entry. The caller holds l.mu. What is not marked is
+// seen by the next tick.
+func (l *loop) mark(e *entry) {
+	e.look = true
+	l.marked = append(l.marked, e)
 }
 
 // nudge wakes the loop; it never blocks.

@@ -54,7 +54,7 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 			l.restarts.owe(e.uses[0], note, time.Now())
 		}
 	}
-	e.look = true
+	l.mark(e)
 	return e
 }
 
@@ -153,7 +153,7 @@ func (l *loop) objectEvent(kind string, meta *metav1.ObjectMeta, deleted bool) {
 	for _, e := range l.users[o] {
 		if e.uses[0] == o {
 			e.view = seen{version: meta.ResourceVersion, absent: deleted}
-			e.look = true
+			l.mark(e)
 			l.noted(o, meta, deleted)
 		} else {
 			l.contentChanged(e)
@@ -226,7 +226,8 @@ func (l *loop) namespaceEvent(name string) {
 	defer l.mu.Unlock()
 	for _, e := range l.mappings {
 		if e.key.Namespace == name && e.last.failures > 0 {
-			e.force, e.look, e.urgent = true, true, true
+			e.force, e.urgent = true, true
+			l.mark(e)
 			l.nudge()
 		}
 	}

@@ -39,7 +39,8 @@ func (l *loop) settleDebt(ctx context.Context, c *changedSecret) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range held {
-		e.running, e.look = false, true
+		e.running = false
+		l.mark(e)
 		if err == nil && e.last.left.version == c.read.ResourceVersion {
 			e.last.left = seen{version: stored.ResourceVersion}
 		}

@@ -125,6 +125,7 @@ func (l *loop) regroup(name string) {
 func (l *loop) contentChanged(e *entry) {
 	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
 	if es != nil && wanted(es, e.last) {
-		e.force, e.look, e.urgent = true, true, true
+		e.force, e.urgent = true, true
+		l.mark(e)
 	}
 }

@@ -129,6 +129,7 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	defer l.mu.Unlock()
 	defer l.nudge()
 	t.entry.settle(t.es, o, t.before, t.at)
+	l.mark(t.entry)
 	l.owing(t, o)
 	if o.Err != nil && !o.Skipped {
 		l.failed++
@@ -155,7 +156,8 @@ func (l *loop) settle(t task, o engine.Outcome) {
 func (l *loop) drain(g *group) {
 	for _, e := range l.mappings {
 		if e.group == g.name && e.last.failures > 0 && e.last.class == engine.StoreDown && !e.running {
-			e.force, e.look, e.urgent = true, true, true
+			e.force, e.urgent = true, true
+			l.mark(e)
 		}
 	}
 }

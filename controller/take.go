@@ -2,6 +2,8 @@ package controller
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,10 +28,26 @@ type task struct {
 	at time.Time
 }
 
-// take picks what is due, new and changed mappings first, and marks it as running.
+// take picks, of all mappings, what is due.
 func (l *loop) take(now time.Time) taken {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.marked = nil
+	return l.pick(maps.Values(l.mappings), now)
+}
+
+// takeMarked picks what is due of the marked mappings: with ten thousand, a change of
+// one must not cost a look at all.
+func (l *loop) takeMarked(now time.Time) taken {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	marked := slices.DeleteFunc(l.marked, func(e *entry) bool { return l.mappings[e.key] != e }) // gone meanwhile
+	l.marked = nil
+	return l.pick(slices.Values(marked), now)
+}
+
+// pick takes what is due, new and changed mappings first, and marks it as running.
+func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	var due taken
 	for _, s := range l.stores {
 		if s.isDue(now) {
@@ -37,33 +55,13 @@ func (l *loop) take(now time.Time) taken {
 			due.stores = append(due.stores, s.store)
 		}
 	}
-	for _, e := range l.mappings {
-		if e.running {
-			continue
+	for e := range entries {
+		if es := l.isDue(e, now); es != nil {
+			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, now})
+			e.running, e.urgent, e.force = true, false, false
+			b := &l.group(e.group).breaker
+			b.probing = b.isOpen()
 		}
-		var es *eso.ExternalSecret
-		if e.look {
-			if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
-				continue
-			}
-			_, marked := l.watched.SecretVersion(e.uses[0].namespace, e.uses[0].name)
-			e.judge(es, marked, now)
-		}
-		if e.due.IsZero() || e.due.After(now) || !l.admits(e, now) {
-			continue
-		}
-		if es == nil {
-			if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
-				continue
-			}
-			if e.judge(es, true, now); e.due.IsZero() || e.due.After(now) {
-				continue // a window closed
-			}
-		}
-		due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, now})
-		e.running, e.urgent, e.force = true, false, false
-		b := &l.group(e.group).breaker
-		b.probing = b.isOpen()
 	}
 	slices.SortStableFunc(due.mappings, func(a, b task) int {
 		if a.urgent != b.urgent {
@@ -75,6 +73,33 @@ func (l *loop) take(now time.Time) taken {
 		return cmp.Or(a.entry.due.Compare(b.entry.due), cmp.Compare(a.entry.key.String(), b.entry.key.String()))
 	})
 	return due
+}
+
+// isDue returns the mapping when it is to be synced now, else nil.
+func (l *loop) isDue(e *entry, now time.Time) *eso.ExternalSecret {
+	if e.running {
+		return nil
+	}
+	var es *eso.ExternalSecret
+	if e.look {
+		if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
+			return nil
+		}
+		_, marked := l.watched.SecretVersion(e.uses[0].namespace, e.uses[0].name)
+		e.judge(es, marked, now)
+	}
+	if e.due.IsZero() || e.due.After(now) || !l.admits(e, now) {
+		return nil
+	}
+	if es == nil {
+		if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
+			return nil
+		}
+		if e.judge(es, true, now); e.due.IsZero() || e.due.After(now) {
+			return nil // a window closed
+		}
+	}
+	return es
 }
 
 // admits lets a mapping past its breaker: always when it is urgent or the breaker is
