@@ -168,7 +168,9 @@ func (s *stage) storeOfMany(count int) {
 	}
 	close(next)
 	writers.Wait()
+	s.token("many-token", s.sb.RootToken)
 	s.store(func(store *eso.SecretStore) {
 		store.Name, store.Spec.Provider.Vault.Path, store.Spec.Provider.Vault.Version = "many", &mount, "v1"
+		store.Spec.Provider.Vault.Auth.TokenSecretRef.Name = "many-token"
 	})
 }
