@@ -85,7 +85,7 @@ func (s *setupOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&s.server, "server", "", "address of Vault for a new store; that of Vault's Service in namespace vault when empty")
 	f.StringVar(&s.caCert, "ca-cert", "", "PEM file with the CA of Vault's certificate, also for a new store; VAULT_CACERT when empty")
 	f.StringVar(&s.secretNamespace, "secret-namespace", "", "namespace of a ClusterSecretStore's Secret or ServiceAccount; where the old credential is, else external-secrets or vaultsecret-system, when empty")
-	f.StringVar(&s.secretName, "secret-name", "", "Secret for the credential; vaultsecret-STORE when empty")
+	f.StringVar(&s.secretName, "secret-name", "", "Secret for the credential; vaultsecret-STORE, with -token behind it for --auth token, when empty")
 	f.StringVar(&s.account, "service-account", "", "ServiceAccount that logs in with --auth kubernetes, made when missing; vaultsecret-STORE when empty")
 	f.StringVar(&s.want.KubernetesHost, "kubernetes-host", "", "with --auth kubernetes, for a Vault outside this cluster: the Kubernetes API as Vault reaches it")
 	f.StringVar(&s.kubernetesCA, "kubernetes-ca", "", "PEM file with the CA of --kubernetes-host; that of your kubeconfig when empty")

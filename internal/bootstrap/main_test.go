@@ -14,7 +14,7 @@ import (
 )
 
 // Three raft nodes over TLS with a private CA serve all tests of the package.
-var shared = sandbox.Shared{Config: sandbox.Config{VaultNodes: 3, VaultTLS: true}}
+var shared = sandbox.Shared{Config: sandbox.Config{VaultNodes: 3, VaultTLS: true, CRDs: true}}
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 

@@ -188,12 +188,6 @@ func (p Plan) Step(part Part) (Step, bool) {
 	return Step{}, false
 }
 
-// does reports whether a part has something to do.
-func (p Plan) does(part Part) bool {
-	s, ok := p.Step(part)
-	return ok && s.Action != Keep
-}
-
 func (p *Plan) add(s Step) { p.Steps = append(p.Steps, s) }
 
 func (p *Plan) notice(text string) { p.Notices = append(p.Notices, text) }

@@ -48,14 +48,23 @@ func (g Ground) Open(ctx context.Context) error {
 	return err
 }
 
-// Facts gathers what a plan takes. It reads only, and fails rather than guess.
+// Facts gathers what a plan takes. It reads only, but for a login with the credential
+// that is there, and fails rather than guess.
 func (g Ground) Facts(ctx context.Context, s Setup) (Facts, error) {
+	f, err := g.look(ctx, s)
+	if err != nil {
+		return f, err
+	}
+	return f, g.tryCredential(ctx, s, &f)
+}
+
+func (g Ground) look(ctx context.Context, s Setup) (Facts, error) {
 	f := Facts{Now: g.Now()}
 	if err := g.Allowed(ctx, readingNeeds(s)); err != nil {
 		return f, err
 	}
 	for _, look := range []func(context.Context, Setup, *Facts) error{
-		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookAtStore, g.lookAtMappings, g.lookAtStores, g.tryCredential,
+		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookAtStore, g.lookAtMappings, g.lookAtStores,
 	} {
 		if err := look(ctx, s, &f); err != nil {
 			return f, err

@@ -12,9 +12,9 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
-// RemovalFacts gathers what PlanRemove takes.
+// RemovalFacts gathers what PlanRemove takes. Whether the credential serves is no matter.
 func (g Ground) RemovalFacts(ctx context.Context, s Setup) (Facts, error) {
-	f, err := g.Facts(ctx, s)
+	f, err := g.look(ctx, s)
 	if err != nil || f.Auth[s.AuthPath].Description != madeBySetup || s.Method == MethodToken {
 		return f, err
 	}
