@@ -123,7 +123,7 @@ func (a *auditing) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if file != nil {
-		fmt.Fprintf(a.ErrOut, "%s %s written; check it with: unzip -p %s manifest.sha256\n", a.marks().OK, a.out, a.out)
+		fmt.Fprintf(a.ErrOut, "%s %s written; sha256sum -c manifest.sha256 checks what is in it\n", a.marks().OK, a.out)
 	}
 	switch {
 	case len(report.missing) > 0:

@@ -96,18 +96,20 @@ func (a *auditing) look(ctx context.Context, es *eso.ExternalSecret, now time.Ti
 	return m
 }
 
-// drift says whether the Secret is what Vault holds now.
+// drift says whether the Secret's data are what Vault holds now. Labels and the like do
+// not count: no value differs.
 func (m *AuditMapping) drift(d gather.Difference) {
 	switch {
 	case d.Unknown != "":
 		m.Drift, m.DriftError = driftUnknown, d.Unknown
 	case d.Refused != "":
 		m.Drift, m.DriftError = driftDiffers, d.Refused
-	case d.Differs():
-		m.Drift = driftDiffers
-		m.DriftKeys = slices.Sorted(slices.Values(slices.Concat(d.Added, d.Changed, d.Removed)))
 	default:
 		m.Drift = driftSame
+		m.DriftKeys = slices.Sorted(slices.Values(slices.Concat(d.Added, d.Changed, d.Removed)))
+		if len(m.DriftKeys) > 0 || d.Differs() && !d.Exists {
+			m.Drift = driftDiffers
+		}
 	}
 }
 

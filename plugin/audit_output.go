@@ -78,8 +78,8 @@ func (a *auditing) table(r *AuditReport) error {
 		fmt.Fprintf(out, "%s not seen: %s\n", a.marks().Skip, what)
 	}
 	s := r.Summary
-	fmt.Fprintf(a.ErrOut, "%s, %s: %d not Ready, %d drifted, %d older than allowed, %d of unknown age.\n",
-		count(s.Mappings, "mapping"), count(s.Paths, "path"), s.NotReady, s.Drifted, s.Overdue, s.AgeUnknown)
+	fmt.Fprintf(a.ErrOut, "%s, %s: %d not Ready, %d drifted, %d of unknown drift, %d older than allowed, %d of unknown age.\n",
+		count(s.Mappings, "mapping"), count(s.Paths, "path"), s.NotReady, s.Drifted, s.Unknown, s.Overdue, s.AgeUnknown)
 	return nil
 }
 

@@ -29,7 +29,7 @@ func TestAuditReconcilesWithVault(t *testing.T) {
 		}
 	})
 	for i := range 4 {
-		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": fmt.Sprint("p", i)})
+		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": fmt.Sprint("p", i), "link": "l"})
 	}
 	t.Setenv("VAULT_TOKEN", sb.RootToken)
 	report := audited(t, sb, namespace)
@@ -56,7 +56,7 @@ func TestAuditReconcilesWithVault(t *testing.T) {
 		t.Errorf("audit devices: %+v", v)
 	}
 	if s := report.Summary; s.NoAudit != 0 || s.Mappings != 1 || s.Paths != 1 || s.Drifted != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("%+v: %+v", s, report.Items[0])
 	}
 	if before := p.Newest; audited(t, sb, namespace).Items[0].Paths[0].Newest != before {
 		t.Error("audit wrote a version")

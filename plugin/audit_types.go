@@ -29,6 +29,7 @@ type AuditSummary struct {
 	Paths      int `json:"paths"`
 	NotReady   int `json:"notReady"`
 	Drifted    int `json:"drifted"`
+	Unknown    int `json:"driftUnknown"`
 	Overdue    int `json:"overdue"`
 	AgeUnknown int `json:"ageUnknown"`
 	NoAudit    int `json:"vaultsWithoutAudit"`
@@ -123,8 +124,11 @@ func (r *AuditReport) summarize() {
 		if m.Ready != string(metav1.ConditionTrue) {
 			s.NotReady++
 		}
-		if m.Drift == driftDiffers {
+		switch m.Drift {
+		case driftDiffers:
 			s.Drifted++
+		case driftUnknown:
+			s.Unknown++
 		}
 		for _, p := range m.Paths {
 			s.Paths++

@@ -95,7 +95,7 @@ func TestNeverOverwritesWhatSomebodyElseWrote(t *testing.T) {
 		{"rotate", "api-db", "--key=password", "--value-file=" + file},
 		{"rollback", "api-db", "--to-version=1"},
 	} {
-		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": "before"})
+		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": "before", "link": "l"})
 		s := onTerminal(t, sb, append(line, "-n", namespace, "--local")...)
 		sandbox.Eventually(t, func() error {
 			if !strings.Contains(s.shown.String(), "Write it? [y/N]") {
@@ -103,7 +103,7 @@ func TestNeverOverwritesWhatSomebodyElseWrote(t *testing.T) {
 			}
 			return nil
 		})
-		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": "theirs"})
+		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": "theirs", "link": "l"})
 		s.answers("Write it? [y/N]", "y")
 		said := s.ends(ExitFailed, "another version was written meanwhile")
 		if !strings.Contains(said, "nothing was overwritten: version ") || !strings.Contains(said, " was written by root at 20") {

@@ -83,13 +83,22 @@ func (c *Clients) ApplyMapping(ctx context.Context, namespace, name string, mani
 		options.Force = &force
 		applied, err = client.Patch(ctx, name, types.ApplyPatchType, body, options)
 	}
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || replacedUID(err) {
 		return nil, nil, fmt.Errorf("applying %s: %w", object, ErrChanged)
 	}
 	if err != nil {
 		return nil, nil, mappingError("applying "+object, err)
 	}
 	return applied, conflicts, nil
+}
+
+// replacedUID reports whether an object of that name is another one than was looked at.
+func replacedUID(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 // mappingError keeps the API server's words about fields: an ExternalSecret holds no
