@@ -78,7 +78,9 @@ func (o *Options) completePods(c *cobra.Command, _ []string, prefix string) ([]s
 	return startingWith(names, prefix), cobra.ShellCompDirectiveNoFileComp
 }
 
-// names lists by metadata only; whatever goes wrong completes nothing.
+// listNames lists by metadata only, in chunks, until there are enough or the time is
+// over: what was found by then is better than nothing. Whatever else goes wrong
+// completes nothing more.
 func (o *Options) listNames(ctx context.Context, resource schema.GroupVersionResource, namespace, prefix string) []string {
 	clients, err := o.clients()
 	if err != nil {
@@ -86,19 +88,25 @@ func (o *Options) listNames(ctx context.Context, resource schema.GroupVersionRes
 	}
 	ctx, cancel := context.WithTimeout(ctx, longestCompletion)
 	defer cancel()
-	list, err := clients.Metadata.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if err != nil {
-		return nil
-	}
 	var names []string
-	_ = meta.EachListItem(list, func(object runtime.Object) error {
-		if accessor, err := meta.Accessor(object); err == nil {
-			names = append(names, kube.Printable(accessor.GetName(), 253))
+	options := metav1.ListOptions{Limit: 250} // the first ones come soon
+	for {
+		list, err := clients.Metadata.Resource(resource).Namespace(namespace).List(ctx, options)
+		if err != nil {
+			break
 		}
-		return nil
-	})
+		_ = meta.EachListItem(list, func(object runtime.Object) error {
+			if accessor, err := meta.Accessor(object); err == nil {
+				names = append(names, kube.Printable(accessor.GetName(), 253))
+			}
+			return nil
+		})
+		names = startingWith(names, prefix)
+		if options.Continue = list.GetContinue(); options.Continue == "" || len(names) >= maxCompletions {
+			break
+		}
+	}
 	slices.Sort(names)
-	names = startingWith(names, prefix)
 	return names[:min(len(names), maxCompletions)]
 }
 

@@ -23,6 +23,12 @@ const pathCanary = "../secret/data/canary-77b0/path@7"
 // scene is a mapping whose Secret and Vault hold canaries, in a namespace of its own.
 func scene(t *testing.T, sb *sandbox.Sandbox) (namespace, token string) {
 	t.Helper()
+	return sceneOf(t, sb, "")
+}
+
+// sceneOf is the scene with a store of a controller class.
+func sceneOf(t *testing.T, sb *sandbox.Sandbox, class string) (namespace, token string) {
+	t.Helper()
 	namespace, mount := sb.Namespace(t), sb.KVMount(t, 2)
 	sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": canary, "link": pathCanary})
 	token = sb.VaultToken(t, fmt.Sprintf(`path "%s/*" { capabilities = ["read", "list"] }`, mount))
@@ -40,6 +46,7 @@ func scene(t *testing.T, sb *sandbox.Sandbox) (namespace, token string) {
 		t.Fatal(err)
 	}
 	store := &eso.SecretStore{ObjectMeta: metav1.ObjectMeta{Name: "vault"}}
+	store.Spec.Controller = class
 	store.Spec.Provider.Vault = &eso.VaultProvider{
 		Server: sb.VaultAddress(0), Path: &mount, Version: "v2",
 		Auth: &eso.VaultAuth{TokenSecretRef: &eso.SecretKeySelector{Name: "vault-token", Key: "token"}},

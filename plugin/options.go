@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -33,6 +34,9 @@ type Options struct {
 	VaultAddr string
 	// PortForward is auto, never or always.
 	PortForward string
+
+	// redirected makes the warning about VaultAddr be given once.
+	redirected *sync.Once
 	// Verbosity is client-go's log level; bodies are never logged.
 	Verbosity int
 }
@@ -48,7 +52,7 @@ func newOptions(streams genericiooptions.IOStreams) *Options {
 		return c
 	}
 	flags.WithWarningPrinter(streams)
-	return &Options{IOStreams: streams, Flags: flags}
+	return &Options{IOStreams: streams, Flags: flags, redirected: new(sync.Once)}
 }
 
 func (o *Options) addFlags(root *cobra.Command) {

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -60,39 +61,39 @@ func (s *statusing) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	f, err := s.find(ctx, s.Options, clients)
+	list := statusList{statusing: s, now: time.Now(), items: []MappingStatus{}, people: s.output == "" || s.output == "wide"}
+	list.table = statusTable{now: list.now, wide: s.output == "wide", namespaces: s.allNamespaces}
+	defer debug.SetGCPercent(debug.SetGCPercent(smallHeap))
+	g := s.gatherer(clients, s.noLogin || !s.drift)
+	defer g.Close(context.WithoutCancel(ctx))
+	f, err := s.each(ctx, s.Options, clients, func(chunk []*eso.ExternalSecret, left int64) error { return list.take(ctx, g, chunk, left) })
 	if err != nil {
 		return err
 	}
-	items := s.rows(ctx, clients, f.mappings)
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := s.write(items, f); err != nil {
+	if err := list.finish(f); err != nil {
 		return err
 	}
 	if s.watch {
 		return s.follow(ctx, clients, f.namespace)
 	}
-	for _, name := range f.missing {
-		fmt.Fprintf(s.ErrOut, "error: there is no ExternalSecret %s in namespace %s\n", name, f.namespace)
-	}
+	f.sayMissing(s.ErrOut)
 	switch {
 	case len(f.missing) > 0:
 		return exit(ExitFailed)
-	case slices.ContainsFunc(items, MappingStatus.failing):
+	case slices.ContainsFunc(list.items, MappingStatus.failing):
 		return exit(ExitBad)
 	}
 	return nil
 }
 
-// rows looks at every mapping and orders them worst first.
-func (s *statusing) rows(ctx context.Context, clients *kube.Clients, mappings []*eso.ExternalSecret) []MappingStatus {
-	g := s.gatherer(clients, s.noLogin)
-	defer g.Close(context.WithoutCancel(ctx))
+// smallHeap is the GC percentage under which a list of ten thousand mappings stays in
+// little memory: most of what a chunk brings is garbage once its rows are made.
+const smallHeap = 30
+
+// rows looks at mappings, in their order.
+func (s *statusing) rows(ctx context.Context, g *gather.Gatherer, mappings []*eso.ExternalSecret, now time.Time) []MappingStatus {
 	options := gather.OverviewOptions{Drift: s.drift, Consumers: s.output == "wide"}
 	items := make([]MappingStatus, 0, len(mappings))
-	now := time.Now()
 	gather.Each(16, mappings, func(es *eso.ExternalSecret) MappingStatus {
 		return mappingStatus(g.Overview(ctx, es, options))
 	}, func(_ int, item MappingStatus) {
@@ -100,38 +101,7 @@ func (s *statusing) rows(ctx context.Context, clients *kube.Clients, mappings []
 			items = append(items, item)
 		}
 	})
-	sortWorstFirst(items, now)
 	return items
-}
-
-func (s *statusing) write(items []MappingStatus, f found) error {
-	switch s.output {
-	case "", "wide":
-		if len(items) == 0 && len(f.missing) == 0 {
-			if s.problems && len(f.mappings) > 0 {
-				fmt.Fprintf(s.ErrOut, "No problems in %s.\n", count(len(f.mappings), "mapping"))
-				return nil
-			}
-			fmt.Fprintln(s.ErrOut, f.nothing())
-			return nil
-		}
-		if len(items) == 0 {
-			return nil
-		}
-		t := statusTable{now: time.Now(), wide: s.output == "wide", namespaces: s.allNamespaces}
-		if err := t.print(s.text(s.Out), items); err != nil {
-			return err
-		}
-		fmt.Fprintln(s.ErrOut, footer(items, t.now))
-		return nil
-	case "name":
-		for _, item := range items {
-			fmt.Fprintf(s.Out, "externalsecret.%s/%s\n", eso.Group, item.Name)
-		}
-		return nil
-	}
-	list := &MappingStatusList{TypeMeta: metav1.TypeMeta{APIVersion: "vaultsecret.io/v1", Kind: "MappingStatusList"}, Items: items}
-	return printObject(s.print, s.output, list, s.Out)
 }
 
 // follow prints a row whenever a mapping that is selected changes, until it is
@@ -164,8 +134,11 @@ func (s *statusing) follow(ctx context.Context, clients *kube.Clients, namespace
 				continue
 			}
 			seen[key] = es.ResourceVersion
-			if items := s.rows(ctx, clients, []*eso.ExternalSecret{es}); len(items) > 0 {
-				t.now = time.Now()
+			t.now = time.Now()
+			g := s.gatherer(clients, s.noLogin || !s.drift) // what it remembers is of one look
+			items := s.rows(ctx, g, []*eso.ExternalSecret{es}, t.now)
+			g.Close(context.WithoutCancel(ctx))
+			if len(items) > 0 {
 				if err := t.print(s.text(s.Out), items); err != nil {
 					return err
 				}

@@ -67,6 +67,18 @@ type found struct {
 
 // find looks the mappings up, in chunks, ordered by namespace and name.
 func (s *selection) find(ctx context.Context, o *Options, clients *kube.Clients) (found, error) {
+	var mappings []*eso.ExternalSecret
+	f, err := s.each(ctx, o, clients, func(chunk []*eso.ExternalSecret, _ int64) error {
+		mappings = append(mappings, chunk...)
+		return nil
+	})
+	f.mappings = mappings
+	return f, err
+}
+
+// each is find that keeps nothing: take gets the mappings chunk by chunk, with how many
+// are still to come (see gather.MappingChunks). The result's mappings are nil.
+func (s *selection) each(ctx context.Context, o *Options, clients *kube.Clients, take func(chunk []*eso.ExternalSecret, left int64) error) (found, error) {
 	namespace, _, err := o.namespace()
 	if err != nil {
 		return found{}, fmt.Errorf("reading the kubeconfig: %w", err)
@@ -75,27 +87,29 @@ func (s *selection) find(ctx context.Context, o *Options, clients *kube.Clients)
 		namespace = ""
 	}
 	f := found{namespace: namespace}
-	for _, name := range s.chosen {
-		es, err := clients.ExternalSecrets(namespace).Get(ctx, name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-			f.missing = append(f.missing, name)
-		case err != nil:
-			return f, fmt.Errorf("reading ExternalSecret %s/%s: %w", namespace, name, err)
-		case s.admits(es):
-			f.mappings = append(f.mappings, es)
-		}
-	}
 	if len(s.chosen) > 0 {
-		return f, nil
-	}
-	err = gather.Mappings(ctx, clients, namespace, s.selector, func(chunk []eso.ExternalSecret) error {
-		for i := range chunk {
-			if s.admits(&chunk[i]) {
-				f.mappings = append(f.mappings, &chunk[i])
+		var named []*eso.ExternalSecret
+		for _, name := range s.chosen {
+			es, err := clients.ExternalSecrets(namespace).Get(ctx, name, metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(err):
+				f.missing = append(f.missing, name)
+			case err != nil:
+				return f, fmt.Errorf("reading ExternalSecret %s/%s: %w", namespace, name, err)
+			case s.admits(es):
+				named = append(named, es)
 			}
 		}
-		return nil
+		return f, take(named, 0)
+	}
+	err = gather.MappingChunks(ctx, clients, namespace, s.selector, func(items []eso.ExternalSecret, left int64) error {
+		chunk := make([]*eso.ExternalSecret, 0, len(items))
+		for i := range items {
+			if s.admits(&items[i]) {
+				chunk = append(chunk, &items[i])
+			}
+		}
+		return take(chunk, left)
 	})
 	if apierrors.IsNotFound(err) {
 		return f, fail(fmt.Errorf("listing ExternalSecrets: the cluster does not serve %s/%s", eso.Group, eso.Version), "kubectl apply -k manifests/crds")
@@ -126,6 +140,11 @@ func (f found) nothing() string {
 
 // gatherer looks with the caller's rights, through a port-forward where needed.
 func (o *Options) gatherer(clients *kube.Clients, noLogin bool) *gather.Gatherer {
+	if o.VaultAddr != "" && !noLogin {
+		o.redirected.Do(func() {
+			fmt.Fprintf(o.ErrOut, "warning: Vault at %s takes the place of every store's server (--vault-addr or VAULT_ADDR); the stores' credentials are sent there\n", gather.Clean(o.VaultAddr))
+		})
+	}
 	tunnel := o.tunnel(clients)
 	return gather.New(gather.Config{
 		Clients: clients, Dial: tunnel.DialContext, Via: tunnel.Via,

@@ -17,6 +17,9 @@ type statusTable struct {
 	wide       bool
 	namespaces bool
 	headless   bool
+	// widths are those of the columns printed so far; what is printed below is no
+	// narrower.
+	widths []int
 }
 
 func (t statusTable) header() []string {
@@ -102,16 +105,50 @@ func orDash(text string) string {
 	return text
 }
 
-func (t statusTable) print(w io.Writer, items []MappingStatus) error {
-	rows := make([][]string, 0, len(items))
+// batch is how many rows are laid out at once: a table of ten thousand would take
+// more memory than all that was looked at.
+const batch = 500
+
+// print prints rows, the first time with the header.
+func (t *statusTable) print(w io.Writer, items []MappingStatus) error {
+	t.widen(t.header())
 	for _, item := range items {
-		rows = append(rows, t.row(item))
+		t.widen(t.row(item))
 	}
-	header := t.header()
-	if t.headless {
-		header = nil
+	for part := range slices.Chunk(items, batch) {
+		rows := make([][]string, 0, len(part))
+		for _, item := range part {
+			rows = append(rows, t.row(item))
+		}
+		header := t.header()
+		if t.headless {
+			header = nil
+			t.fill(rows[0])
+		}
+		t.fill(header)
+		t.headless = true
+		if err := table(w, header, rows); err != nil {
+			return err
+		}
 	}
-	return table(w, header, rows)
+	return nil
+}
+
+// widen makes the columns as wide as a row needs.
+func (t *statusTable) widen(row []string) {
+	if t.widths == nil {
+		t.widths = make([]int, len(row))
+	}
+	for i, cell := range row {
+		t.widths[i] = max(t.widths[i], len([]rune(cell)))
+	}
+}
+
+// fill pads a row to the columns' widths.
+func (t *statusTable) fill(row []string) {
+	for i := range row {
+		row[i] = pad(row[i], t.widths[i])
+	}
 }
 
 // footer counts, and names the next command.

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -139,38 +140,28 @@ func (s MappingStatus) overdue(now time.Time) bool {
 	return s.NextSync != nil && now.Sub(s.NextSync.Time) > 10*time.Minute
 }
 
-// sortWorstFirst orders by how bad it is, then by namespace and name.
-func sortWorstFirst(items []MappingStatus, now time.Time) {
-	rank := func(s MappingStatus) int {
-		switch {
-		case s.Ready == string(metav1.ConditionFalse):
-			return 0
-		case s.failing():
-			return 1
-		case s.overdue(now):
-			return 2
-		case s.stale():
-			return 3
-		}
-		return 4
+// rank is how bad it is; 0 is worst.
+func (s MappingStatus) rank(now time.Time) int {
+	switch {
+	case s.Ready == string(metav1.ConditionFalse):
+		return 0
+	case s.failing():
+		return 1
+	case s.overdue(now):
+		return 2
+	case s.stale():
+		return 3
 	}
-	slices.SortStableFunc(items, func(a, b MappingStatus) int {
-		if ra, rb := rank(a), rank(b); ra != rb {
-			return ra - rb
-		}
-		if a.Namespace != b.Namespace {
-			return compare(a.Namespace, b.Namespace)
-		}
-		return compare(a.Name, b.Name)
-	})
+	return 4
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+// sortWorstFirst orders by how bad it is, then as the API server lists: by
+// namespace/name.
+func sortWorstFirst(items []MappingStatus, now time.Time) {
+	slices.SortStableFunc(items, func(a, b MappingStatus) int {
+		if by := a.rank(now) - b.rank(now); by != 0 {
+			return by
+		}
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	})
 }

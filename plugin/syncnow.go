@@ -82,7 +82,7 @@ func (s *syncing) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.clients, s.gather = clients, s.gatherer(clients, false)
+	s.clients, s.gather = clients, s.gatherer(clients, !s.local)
 	defer s.gather.Close(context.WithoutCancel(ctx))
 	f, err := s.find(ctx, s.Options, clients)
 	if err != nil {

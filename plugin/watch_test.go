@@ -31,10 +31,14 @@ func launch(t *testing.T, sb *sandbox.Sandbox, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{t: t, interrupt: cancel, code: make(chan int, 1)}
-	streams := genericiooptions.IOStreams{In: new(bytes.Reader), Out: &r.out, ErrOut: &r.err}
-	go func() { r.code <- Run(ctx, append(args, "--kubeconfig="+sb.Kubeconfig()), streams) }()
+	go func() { r.code <- Run(ctx, append(args, "--kubeconfig="+sb.Kubeconfig()), streamsTo(&r.out, &r.err)) }()
 	t.Cleanup(cancel)
 	return r
+}
+
+// streamsTo are streams into two screens, with nothing to read.
+func streamsTo(out, errOut *screen) genericiooptions.IOStreams {
+	return genericiooptions.IOStreams{In: new(bytes.Reader), Out: out, ErrOut: errOut}
 }
 
 // shows waits until a stream has a text.
@@ -58,13 +62,9 @@ func (r *running) stop() int {
 // nobody but the test acts.
 func idle(t *testing.T, sb *sandbox.Sandbox) (string, *kube.Clients) {
 	t.Helper()
-	namespace, _ := scene(t, sb)
+	namespace, _ := sceneOf(t, sb, "nobody")
 	clients, err := kube.NewClients(sb.RESTConfig())
 	if err != nil {
-		t.Fatal(err)
-	}
-	patch := []byte(`{"spec":{"controller":"nobody"}}`)
-	if _, err := clients.SecretStores(namespace).Patch(t.Context(), "vault", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return namespace, clients
@@ -176,5 +176,25 @@ func TestSyncNowRefusesWhatESOIgnores(t *testing.T) {
 	}
 	if _, asked := es.Annotations[eso.AnnotationForceSync]; asked {
 		t.Error("it was annotated all the same")
+	}
+}
+
+// Whoever replaces the stores' server is told where their credentials go, once.
+func TestWarnsBeforeCredentialsGoElsewhere(t *testing.T) {
+	sb := shared.Sandbox(t)
+	namespace, _ := idle(t, sb)
+	const warning = "the stores' credentials are sent there"
+	at := []string{"-n", namespace, "--vault-addr=" + sb.VaultAddress(0)}
+	for _, line := range [][]string{{"diagnose", "api-db"}, {"diff", "api-db"}, {"history", "api-db"}, {"status", "--drift"}} {
+		var out, errOut screen
+		Run(t.Context(), append(append(line, "--kubeconfig="+sb.Kubeconfig()), at...), streamsTo(&out, &errOut))
+		if n := strings.Count(errOut.String(), warning); n != 1 || strings.Contains(out.String(), warning) {
+			t.Errorf("%v warns %d times on stderr: %s", line, n, errOut.String())
+		}
+	}
+	for _, line := range [][]string{{"status"}, {"tree", "api-db"}, {"events"}, {"diagnose", "api-db", "--no-login"}} {
+		if output, _ := invoke(t, sb, append(line, at...)...); strings.Contains(output, warning) {
+			t.Errorf("%v warns, though it sends none", line)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -315,6 +316,37 @@ func TestRunbookDocumentsEveryCode(t *testing.T) {
 		row := fmt.Sprintf("| [%s](#%s) | %s | %s |", c.Code, strings.ToLower(c.Code), c.Group, c.Title)
 		if !strings.Contains(string(text), row) {
 			t.Errorf("the runbook's table lacks %s", row)
+		}
+	}
+}
+
+// A store's condition is joined with an event that tells its cause, and not with one of
+// an earlier failure, or one that a good event has overtaken.
+func TestStoreIsJoinedWithItsOwnEventOnly(t *testing.T) {
+	turned := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	condition := eso.StoreStatusCondition{Type: eso.ConditionReady, Status: metav1.ConditionFalse, Message: "unable to validate store", LastTransitionTime: metav1.NewTime(turned)}
+	warning := func(after time.Duration, text string) diagnose.Event {
+		return diagnose.Event{Warning: true, Message: text, Last: turned.Add(after)}
+	}
+	for _, c := range []struct {
+		name   string
+		events []diagnose.Event
+		want   string
+	}{
+		{"none", nil, ""},
+		{"of this failure", []diagnose.Event{warning(time.Second, "invalid token")}, ": invalid token"},
+		{"of an earlier failure", []diagnose.Event{warning(-time.Hour, "no such host")}, ""},
+		{"the newest", []diagnose.Event{warning(-time.Hour, "no such host"), warning(0, "invalid token")}, ": invalid token"},
+		{"overtaken", []diagnose.Event{warning(0, "invalid token"), {Message: "store validated", Last: turned.Add(time.Minute)}}, ""},
+		{"told already", []diagnose.Event{warning(0, "validate store")}, ""},
+	} {
+		f := healthy()
+		f.Stores[0].Object.Value.Status.Conditions = []eso.StoreStatusCondition{condition}
+		f.Stores[0].Events = diagnose.Known(c.events)
+		for _, check := range diagnose.Run(*f).Checks {
+			if _, got, _ := strings.Cut(check.Message, condition.Message); check.Code == "VS302" && got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, check.Message, c.want)
+			}
 		}
 	}
 }

@@ -2,7 +2,9 @@ package gather
 
 import (
 	"context"
+	"errors"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -15,16 +17,34 @@ const chunk = 500
 // Mappings lists ExternalSecrets in chunks and calls yield with each chunk as it
 // comes. It stops at yield's error. namespace "" is all namespaces.
 func Mappings(ctx context.Context, clients *kube.Clients, namespace, selector string, yield func([]eso.ExternalSecret) error) error {
+	return MappingChunks(ctx, clients, namespace, selector, func(items []eso.ExternalSecret, _ int64) error { return yield(items) })
+}
+
+// MappingChunks is Mappings with how many are still to come: 0 for the last chunk, -1
+// where the API server does not tell (with a selector).
+func MappingChunks(ctx context.Context, clients *kube.Clients, namespace, selector string, yield func(items []eso.ExternalSecret, left int64) error) error {
 	options := metav1.ListOptions{Limit: chunk, LabelSelector: selector}
 	for {
 		list, err := clients.ExternalSecrets(namespace).List(ctx, options)
+		var expired *apierrors.StatusError
+		if apierrors.IsResourceExpired(err) && errors.As(err, &expired) && expired.ErrStatus.Continue != "" && options.Continue != "" {
+			options.Continue = expired.ErrStatus.Continue // goes on from there, with what is there now
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if err := yield(list.Items); err != nil {
+		left := int64(0)
+		if list.Continue != "" {
+			left = -1
+			if list.RemainingItemCount != nil {
+				left = *list.RemainingItemCount
+			}
+		}
+		if err := yield(list.Items, left); err != nil {
 			return err
 		}
-		if list.Continue == "" {
+		if left == 0 {
 			return nil
 		}
 		options.Continue = list.Continue

@@ -154,7 +154,7 @@ func (g *Gatherer) secretNode(ctx context.Context, d *denials, es *eso.ExternalS
 	case !secret.Value.Exists:
 		node.Status, node.Message = diagnose.StatusFail, "does not exist"
 	default:
-		node.Status, node.Message = diagnose.StatusOK, fmt.Sprintf("%d keys", secret.Value.Keys)
+		node.Status, node.Message = diagnose.StatusOK, keys(secret.Value.Keys)
 	}
 	if es.CreationPolicy() == eso.CreateNone && node.Status == diagnose.StatusFail {
 		node.Status, node.Message = diagnose.StatusOK, "creationPolicy None makes none"
@@ -172,4 +172,11 @@ func (g *Gatherer) secretNode(ctx context.Context, d *denials, es *eso.ExternalS
 		node.Children = append(node.Children, Node{Kind: w.Kind, Namespace: es.Namespace, Name: Clean(w.Name), Message: how})
 	}
 	return node
+}
+
+func keys(n int) string {
+	if n == 1 {
+		return "1 key"
+	}
+	return fmt.Sprintf("%d keys", n)
 }
