@@ -98,32 +98,9 @@ func (g *Gatherer) accessIn(ctx context.Context, namespace string) access {
 	if err != nil {
 		return access{notSeen: []string{"RBAC: " + Clean(err.Error())}}
 	}
-	clusterRoles := map[string][]rbacv1.PolicyRule{}
-	clusterRolesErr := paged(func(o metav1.ListOptions) (string, error) {
-		list, err := client.ClusterRoles().List(ctx, o)
-		if err != nil {
-			return "", err
-		}
-		for _, role := range list.Items {
-			clusterRoles[role.Name] = role.Rules
-		}
-		return list.Continue, nil
-	})
-	if clusterRolesErr != nil {
-		fail("list clusterroles", clusterRolesErr)
-	}
-	roles := map[string][]rbacv1.PolicyRule{}
-	if err := paged(func(o metav1.ListOptions) (string, error) {
-		list, err := client.Roles(namespace).List(ctx, o)
-		if err != nil {
-			return "", err
-		}
-		for _, role := range list.Items {
-			roles[role.Name] = role.Rules
-		}
-		return list.Continue, nil
-	}); err != nil {
-		fail("list roles in "+namespace, err)
+	clusterRoles, roles, failed := rolesIn(ctx, client, namespace)
+	for act, err := range failed {
+		fail(act, err)
 	}
 	add := func(via string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
 		rules, known := clusterRoles[ref.Name]
@@ -160,6 +137,37 @@ func (g *Gatherer) accessIn(ctx context.Context, namespace string) access {
 	}
 	a.notSeen = d.sorted()
 	return a
+}
+
+// rolesIn maps the names of ClusterRoles, and of a namespace's Roles, to their rules.
+// failed maps what could not be done to why.
+func rolesIn(ctx context.Context, client *rbacclient.RbacV1Client, namespace string) (clusterRoles, roles map[string][]rbacv1.PolicyRule, failed map[string]error) {
+	clusterRoles, roles, failed = map[string][]rbacv1.PolicyRule{}, map[string][]rbacv1.PolicyRule{}, map[string]error{}
+	if err := paged(func(o metav1.ListOptions) (string, error) {
+		list, err := client.ClusterRoles().List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for _, role := range list.Items {
+			clusterRoles[role.Name] = role.Rules
+		}
+		return list.Continue, nil
+	}); err != nil {
+		failed["list clusterroles"] = err
+	}
+	if err := paged(func(o metav1.ListOptions) (string, error) {
+		list, err := client.Roles(namespace).List(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		for _, role := range list.Items {
+			roles[role.Name] = role.Rules
+		}
+		return list.Continue, nil
+	}); err != nil {
+		failed["list roles in "+namespace] = err
+	}
+	return clusterRoles, roles, failed
 }
 
 // paged lists in chunks until there are no more.
