@@ -39,7 +39,7 @@ func newInitCommand(o *Options) *cobra.Command {
 			"It refuses when any server of this Vault is initialized, and when one cannot be asked. Where a key service\n" +
 			"unseals (auto-unseal), what is split is the recovery key.",
 		Example: "  # Five shares, three of which unseal\n  kubectl vaultsecret init --output-file vault-init.json\n\n" +
-			"  # Each share encrypted to its holder\n  kubectl vaultsecret init --key-shares 3 --key-threshold 2 --pgp-keys anna.asc,ben.asc,cleo.asc --output-file vault-init.json\n\n" +
+			"  # Each share encrypted to its holder\n  kubectl vaultsecret init --key-shares 3 --key-threshold 2 --pgp-keys first.asc,second.asc,third.asc --output-file vault-init.json\n\n" +
 			"  # From nothing to three open raft servers\n  kubectl vaultsecret init --output-file vault-init.json --unseal --join\n\n" +
 			"  # Could it be done?\n  kubectl vaultsecret init --output-file vault-init.json --dry-run=client",
 		Args: exactly(0),

@@ -55,7 +55,7 @@ func newMappingCreateCommand(o *Options) *cobra.Command {
 	f.StringVar(&m.policy, "policy", string(eso.CreateOwner), "creationPolicy: Owner, Orphan, Merge, CreateOrMerge or None")
 	f.StringVar(&m.deletion, "deletion", string(eso.DeleteRetain), "deletionPolicy: Retain, Delete or Merge")
 	f.BoolVar(&m.export, "export", false, "print the manifest for Git and write nothing")
-	f.BoolVar(&m.yes, "yes", false, "do not ask before a Secret that exists is changed")
+	f.BoolVarP(&m.yes, "yes", "y", false, "do not ask before a Secret that exists is changed")
 	m.addFlags(c)
 	m.addCheckFlag(c)
 	_ = c.RegisterFlagCompletionFunc("store", o.completeStores)

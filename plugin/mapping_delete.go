@@ -41,7 +41,7 @@ func newMappingDeleteCommand(o *Options) *cobra.Command {
 		RunE:              func(c *cobra.Command, args []string) error { return m.run(c.Context(), args[0]) },
 	}
 	c.Flags().BoolVar(&m.keep, "keep-secret", false, "keep the Secret, whatever the creationPolicy")
-	c.Flags().BoolVar(&m.yes, "yes", false, "do not ask")
+	c.Flags().BoolVarP(&m.yes, "yes", "y", false, "do not ask")
 	c.Flags().DurationVar(&m.timeout, "timeout", time.Minute, "how long to wait until it is gone")
 	m.addFlags(c)
 	return c

@@ -60,7 +60,7 @@ func newMappingImportCommand(o *Options) *cobra.Command {
 	f.StringVar(&m.policy, "policy", string(eso.CreateOwner), "creationPolicy: Owner, Orphan, Merge or CreateOrMerge")
 	f.BoolVar(&m.overwrite, "overwrite", false, "write a path that exists with other data, as a new version")
 	f.BoolVar(&m.export, "export", false, "write Vault, and print the ExternalSecret for Git instead of applying it")
-	f.BoolVar(&m.yes, "yes", false, "do not ask")
+	f.BoolVarP(&m.yes, "yes", "y", false, "do not ask")
 	f.DurationVar(&m.timeout, "timeout", 2*time.Minute, "how long to wait for the first sync")
 	m.addFlags(c)
 	m.token.addFlags(c)

@@ -52,7 +52,7 @@ func newChanging(o *Options) changing {
 
 func (c *changing) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&c.yes, "yes", false, "do not ask before Vault is written")
+	f.BoolVarP(&c.yes, "yes", "y", false, "do not ask before Vault is written")
 	f.StringVar(&c.dryRun, "dry-run", "none", "none; client shows what would be done; server also asks Vault whether your token may")
 	f.StringVarP(&c.output, "output", "o", "", "json, yaml, jsonpath=…, go-template=…")
 	f.BoolVar(&c.wait, "wait", true, "wait until the Secret holds it")

@@ -50,11 +50,11 @@ func initCases() []matrixCase {
 			},
 		},
 		{
-			name: "init `--pgp-keys`", done: "three people's keys, and the root token for the first", says: "^Share 3 is encrypted to the key in cleo.asc", left: "sealed, 0 of 2",
+			name: "init `--pgp-keys`", done: "three people's keys, and the root token for the first", says: "^Share 3 is encrypted to the key in third.asc", left: "sealed, 0 of 2",
 			run: func(b *bench) result {
 				b.servers(1, alone())
-				people, files := b.people("anna", "ben", "cleo")
-				got := b.plugin("init", "--key-shares=3", "--key-threshold=2", "--pgp-keys="+strings.Join(files, ","), "--root-token-pgp-key=anna.asc", "--output-file=init.json")
+				people, files := b.people("first", "second", "third")
+				got := b.plugin("init", "--key-shares=3", "--key-threshold=2", "--pgp-keys="+strings.Join(files, ","), "--root-token-pgp-key=first.asc", "--output-file=init.json")
 				if token := b.decrypt(people[0], b.document("init.json").Root); !strings.HasPrefix(token, "hvs.") {
 					b.Error("the root token cannot be decrypted")
 				}
@@ -65,14 +65,14 @@ func initCases() []matrixCase {
 			name: "init `--pgp-keys` with a private key", done: "the file holds a PRIVATE KEY BLOCK", says: "holds a private key; give the public one", code: 1, left: none,
 			run: func(b *bench) result {
 				b.servers(1, alone())
-				return b.plugin("init", "--key-shares=1", "--key-threshold=1", "--pgp-keys", b.file("anna.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----"), "--output-file=init.json")
+				return b.plugin("init", "--key-shares=1", "--key-threshold=1", "--pgp-keys", b.file("first.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----"), "--output-file=init.json")
 			},
 		},
 		{
 			name: "init `--pgp-keys` that are none", done: "a text file", says: "^error: vault-0: initializing", code: 1, left: none,
 			run: func(b *bench) result {
 				b.servers(1, alone())
-				got := b.plugin("init", "--key-shares=1", "--key-threshold=1", "--pgp-keys", b.file("anna.asc", "hello"), "--output-file=init.json")
+				got := b.plugin("init", "--key-shares=1", "--key-threshold=1", "--pgp-keys", b.file("first.asc", "hello"), "--output-file=init.json")
 				b.noFile()
 				return got
 			},

@@ -18,7 +18,7 @@ import (
 func (b *bench) initializedForPeople() []*openpgp.Entity {
 	b.Helper()
 	b.servers(1, alone())
-	people, files := b.people("anna", "ben", "cleo")
+	people, files := b.people("first", "second", "third")
 	if got := b.plugin("init", "--key-shares=3", "--key-threshold=2", "--pgp-keys="+strings.Join(files, ","), "--output-file=init.json"); got.code != 0 {
 		b.Fatalf("init: %s", got.text)
 	}
