@@ -21,9 +21,8 @@ import (
 type looking struct {
 	*Options
 	selection
-	print   *genericclioptions.PrintFlags
-	output  string
-	noLogin bool
+	print  *genericclioptions.PrintFlags
+	output string
 }
 
 func newLooking(o *Options) looking {
