@@ -105,7 +105,7 @@ func (o *Options) listNames(ctx context.Context, resource schema.GroupVersionRes
 		if options.Continue = list.GetContinue(); options.Continue == "" || len(names) >= maxCompletions {
 			break
 		}
-		options.Limit = 2500 // and the rest in few requests
+		options.Limit = maxCompletions // and the rest in few requests
 	}
 	slices.Sort(names)
 	return names[:min(len(names), maxCompletions)]
