@@ -1,0 +1,93 @@
+package kube
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+)
+
+// What is slimmed means the same, also when it is slimmed twice, as informers do.
+func TestSlimMapping(t *testing.T) {
+	at := metav1.NewTime(time.Unix(1, 0))
+	es := &eso.ExternalSecret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "apps", Name: "db", UID: "u", Generation: 2, Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"force-sync": "1"},
+		ManagedFields: []metav1.ManagedFieldsEntry{
+			{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{}},
+			{Manager: Manager, Subresource: "status", Time: &at, FieldsV1: &metav1.FieldsV1{}},
+		},
+	}}
+	es.Spec.Data = append(make([]eso.Data, 0, 16), eso.Data{SecretKey: "password", RemoteRef: eso.RemoteRef{Key: "app/db", Property: "password"}})
+	es.Spec.DataFrom = []eso.DataFrom{{Extract: &eso.RemoteRef{Key: "app/db"}}}
+	es.Status.SetReady(true, eso.ReasonSynced, "secret synced", at)
+	want := es.DeepCopy()
+	want.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: Manager, Subresource: "status", Time: &at}}
+	slim := newSlimming()
+	for range 2 {
+		got, err := slim.mapping(es)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+	if spare := cap(es.Spec.Data) - len(es.Spec.Data); spare > 1 {
+		t.Errorf("room for %d more entries is kept", spare)
+	}
+}
+
+// Of a Secret stays what the controller asks: whose it is and which version. Nothing
+// that somebody wrote into its annotations does.
+func TestSlimSecret(t *testing.T) {
+	yes := true
+	owner := metav1.OwnerReference{APIVersion: "external-secrets.io/v1", Kind: eso.KindExternalSecret, Name: "db", UID: "u", Controller: &yes}
+	marks := map[string]string{eso.AnnotationDataHash: "0123", "note": "large"}
+	for name, c := range map[string]struct {
+		labels, annotations map[string]string
+		marked              bool
+		pending             string
+	}{
+		"of a mapping":                   {map[string]string{eso.LabelManaged: "true", "app": "db"}, marks, true, ""},
+		"of somebody":                    {map[string]string{"app": "db"}, marks, false, ""},
+		"of a mapping, a restart waits":  {map[string]string{eso.LabelManaged: "true"}, map[string]string{eso.AnnotationDataHash: "0123", eso.AnnotationRestartPending: "{}"}, true, "{}"},
+		"without a hash, a restart owed": {map[string]string{eso.LabelManaged: "true"}, map[string]string{eso.AnnotationRestartPending: "{}"}, false, "{}"},
+	} {
+		m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "apps", Name: "db", UID: "s", ResourceVersion: "7", Labels: c.labels, Annotations: c.annotations,
+			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}, Finalizers: []string{"f"},
+			OwnerReferences: []metav1.OwnerReference{{Kind: "Other", Name: "o", UID: "o"}, owner},
+		}}
+		slim := newSlimming()
+		for range 2 {
+			if _, err := slim.secret(m); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Labels[eso.LabelManaged] == "true" && m.Annotations[eso.AnnotationDataHash] != ""; got != c.marked {
+				t.Errorf("%s: marked %t, want %t", name, got, c.marked)
+			}
+			if got := m.Annotations[eso.AnnotationRestartPending]; got != c.pending {
+				t.Errorf("%s: pending %q, want %q", name, got, c.pending)
+			}
+			if got := metav1.GetControllerOf(m); got == nil || got.UID != "u" || len(m.OwnerReferences) != 1 || m.Annotations["note"] != "" || m.ResourceVersion != "7" || m.UID != "s" {
+				t.Errorf("%s: %+v", name, m)
+			}
+		}
+	}
+}
+
+func TestWordsAreShared(t *testing.T) {
+	var w words
+	for i := range 3 * maxWords {
+		text := string(rune('a'+i%26)) + time.Duration(i).String()
+		if got := w.shared(text); got != text {
+			t.Fatalf("%q became %q", text, got)
+		}
+	}
+	if len(w.known) > maxWords {
+		t.Errorf("%d words are kept, want at most %d", len(w.known), maxWords)
+	}
+}
