@@ -12,10 +12,9 @@ import (
 // hangingResult compares the other stores' figures without and with one store that
 // accepts connections and never answers, and has a tenth of the mappings beside.
 type hangingResult struct {
-	Mappings int           `json:"hangingMappings"`
-	Without  figures       `json:"without"`
-	With     figures       `json:"with"`
-	After    time.Duration `json:"-"`
+	Mappings int     `json:"hangingMappings"`
+	Without  figures `json:"without"`
+	With     figures `json:"with"`
 }
 
 type figures struct {

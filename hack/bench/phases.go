@@ -71,11 +71,11 @@ type refreshResult struct {
 
 func (r *run) unchanged(ctx context.Context, window time.Duration) (refreshResult, error) {
 	var u refreshResult
-	before, err := r.controller.usage(ctx)
-	if err != nil {
+	if _, _, err := r.asked.since(); err != nil {
 		return u, err
 	}
-	if _, _, err := r.asked.since(); err != nil {
+	before, err := r.controller.usage(ctx)
+	if err != nil {
 		return u, err
 	}
 	begin := time.Now()
@@ -84,11 +84,10 @@ func (r *run) unchanged(ctx context.Context, window time.Duration) (refreshResul
 	case <-ctx.Done():
 		return u, ctx.Err()
 	}
-	after, err := r.controller.usage(ctx)
-	if err != nil {
+	if u.Vault, u.Kubernetes, err = r.asked.since(); err != nil {
 		return u, err
 	}
-	u.Vault, u.Kubernetes, err = r.asked.since()
+	after, err := r.controller.usage(ctx)
 	u.Seconds, u.Refreshes = time.Since(begin).Seconds(), after.Syncs-before.Syncs
 	u.Rounds = float64(u.Refreshes) / float64(r.Mappings)
 	if u.Refreshes > 0 {

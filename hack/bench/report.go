@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// goals are those of docs/performance.md; a line says which one it is held to.
+// print is the result as a table.
 func (r result) print(out io.Writer) error {
 	fmt.Fprintf(out, "\n%d mappings of %d keys, %d paths, %d stores (%s), %d namespaces, refreshInterval %s\n%s\n\n",
 		r.Work.Mappings, r.Work.Keys, r.Work.Paths, r.Work.Stores, r.Work.Auth, r.Work.Namespaces, r.Interval, r.Controller)
@@ -18,12 +18,12 @@ func (r result) print(out io.Writer) error {
 	row("start to first Secret", "%.2f s", r.Cold.FirstSecret)
 	row("cold, all Ready", "%.1f s, %.0f objects/s, %.0f %% of the floor", r.Cold.Ready, r.Cold.PerSecond, 100*r.Cold.ShareOfFloor)
 	row("cold, CPU", "%.2f s", r.Cold.CPU)
-	row("cold, Vault requests", "%s", each1(r.Cold.Vault, 1))
-	row("cold, Kubernetes requests per mapping", "%s", each1(r.Cold.Kubernetes, n))
+	row("cold, Vault requests", "%s", per(r.Cold.Vault, 1))
+	row("cold, Kubernetes requests per mapping", "%s", per(r.Cold.Kubernetes, n))
 	row("unchanged: refreshes", "%d in %.0f s", r.Unchanged.Refreshes, r.Unchanged.Seconds)
 	row("unchanged: CPU per 1000", "%.2f s", r.Unchanged.CPUPer1000)
-	row("unchanged: Vault requests per round", "%s", each1(r.Unchanged.Vault, r.Unchanged.Rounds))
-	row("unchanged: Kubernetes requests per refresh", "%s", each1(r.Unchanged.Kubernetes, float64(r.Unchanged.Refreshes)))
+	row("unchanged: Vault requests per round", "%s", per(r.Unchanged.Vault, r.Unchanged.Rounds))
+	row("unchanged: Kubernetes requests per refresh", "%s", per(r.Unchanged.Kubernetes, float64(r.Unchanged.Refreshes)))
 	r.usages(row)
 	if r.Forced.Seconds == 0 {
 		return t.Flush()
@@ -31,8 +31,8 @@ func (r result) print(out io.Writer) error {
 	row("1 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.OnePercent.Last, r.OnePercent.Mappings)
 	row("100 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.All.Last, r.All.Mappings)
 	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
-	row("all forced: Vault requests", "%s", each1(r.Forced.Vault, 1))
-	row("all forced: Kubernetes requests per mapping", "%s", each1(r.Forced.Kubernetes, n))
+	row("all forced: Vault requests", "%s", per(r.Forced.Vault, 1))
+	row("all forced: Kubernetes requests per mapping", "%s", per(r.Forced.Kubernetes, n))
 	row("new mapping to Secret: idle, busy", "%s; %s", r.Idle.New, r.Busy.New)
 	row("force-sync to Secret: idle, busy", "%s; %s", r.Idle.Forced, r.Busy.Forced)
 	row("bare write to watch: idle, busy", "%s; %s", r.Idle.Bare, r.Busy.Bare)
@@ -69,13 +69,16 @@ func (q quantiles) String() string {
 	return fmt.Sprintf("p50 %.0f p99 %.0f ms", 1000*q.P50, 1000*q.P99)
 }
 
-// each1 lists counts by kind, divided.
-func each1(c counts, by float64) string {
+// per lists counts by kind, divided; the informers' watches are in the JSON only.
+func per(c counts, by float64) string {
 	if len(c) == 0 || by == 0 {
 		return "none"
 	}
 	var parts []string
 	for _, kind := range c.kinds() {
+		if strings.HasPrefix(kind, "watch ") {
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s %.3g", kind, float64(c[kind])/by))
 	}
 	return strings.Join(parts, ", ")
