@@ -310,7 +310,7 @@ func TestSizeAndNumberOfKeys(t *testing.T) {
 	w.limits = Limits{MaxKeys: 2}
 	w.fails(t, "spec.dataFrom[0].extract.key", `error processing spec.dataFrom[0].extract, err: "app" has 3 keys, more than the limit of 2`)
 	w.spec, w.vault = `dataFrom: [{find: {}}]`, map[string]string{"a": `{}`, "b": `{}`, "c": `{}`}
-	w.fails(t, "spec.dataFrom[0].find", `error processing spec.dataFrom[0].find, err: 3 secrets are selected, more than the limit of 2; narrow find.path or find.name.regexp`)
+	w.fails(t, "spec.dataFrom[0].find", `error processing spec.dataFrom[0].find, err: 3 secrets are selected, more than the limit of 2; narrow find.path, find.name.regexp or find.tags`)
 	w.limits = Limits{}
 	if got := len(w.data(t)); got != 3 {
 		t.Errorf("%d keys, want 3", got)
