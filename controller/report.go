@@ -53,6 +53,7 @@ func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now ti
 	status := o.Status(es, t.at)
 	stored, err := r.status.ExternalSecret(ctx, es, status)
 	if err != nil {
+		t.entry.stated = stated{} // it may have arrived, and is no other controller's then
 		r.log.Warn("the status could not be written", "namespace", es.Namespace, "name", es.Name, "err", err)
 		return err
 	}

@@ -85,11 +85,12 @@ func (r *restarts) due(now time.Time) []string {
 	return namespaces
 }
 
-// of returns what is owed in a namespace.
-func (r *restarts) of(namespace string) []owed {
+// of returns what is owed in a namespace, without what failed and waits to be tried again.
+func (r *restarts) of(namespace string, now time.Time) []owed {
 	var all []owed
 	for secret, o := range r.owed {
-		if secret.namespace == namespace {
+		resting := o.failures > 0 && o.look.After(now)
+		if secret.namespace == namespace && !resting {
 			all = append(all, *o)
 		}
 	}
@@ -140,11 +141,10 @@ func (r *restarts) restarted(workload types.UID, now time.Time) {
 //	none that is known    made anew                no: its Pods waited for it
 //	-                     touches no key it uses   no
 func owes(w kube.Workload, use kube.Use, note eso.Pending, content, before string, changed time.Time) bool {
-	anew := !note.All && len(note.Keys) == 0
 	switch {
 	case before == content:
 		return false
-	case anew:
+	case note.Anew():
 		return before != ""
 	case !note.Touches(use.All, use.Keys):
 		return false

@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +27,8 @@ type changedSecret struct {
 	left  bool
 	again time.Time
 	err   error
+	// failed are restarts that were refused; those of other workloads go on.
+	failed error
 }
 
 // restartDue restarts what is owed and has settled. It does not wait for it.
@@ -59,7 +63,7 @@ func (l *loop) restartAll(ctx context.Context) {
 func (l *loop) restartIn(ctx context.Context, namespace string, now time.Time) {
 	bounded, cancel := context.WithTimeout(ctx, longestSync)
 	defer cancel()
-	changed := l.changedSecrets(bounded, namespace)
+	changed := l.changedSecrets(bounded, namespace, now)
 	all, err := l.restarts.workloads.Workloads(bounded, namespace)
 	if err == nil {
 		for _, w := range all {
@@ -69,7 +73,7 @@ func (l *loop) restartIn(ctx context.Context, namespace string, now time.Time) {
 	}
 	for _, c := range changed {
 		if c.err == nil {
-			c.err = err
+			c.err = cmp.Or(err, c.failed)
 		}
 		if c.err == nil && !c.left {
 			c.err = l.settleDebt(bounded, c)
@@ -98,9 +102,9 @@ func (l *loop) restartIn(ctx context.Context, namespace string, now time.Time) {
 }
 
 // changedSecrets reads what stands in the Secrets that are owed for.
-func (l *loop) changedSecrets(ctx context.Context, namespace string) []*changedSecret {
+func (l *loop) changedSecrets(ctx context.Context, namespace string, now time.Time) []*changedSecret {
 	l.mu.Lock()
-	debts := l.restarts.of(namespace)
+	debts := l.restarts.of(namespace, now)
 	l.mu.Unlock()
 	var all []*changedSecret
 	for _, debt := range debts {
@@ -122,7 +126,10 @@ func (l *loop) changedSecrets(ctx context.Context, namespace string) []*changedS
 		}
 		if c.read != nil {
 			// What was written after the note was seen comes with another note.
-			c.note = c.read.Annotations[eso.AnnotationRestartPending]
+			if c.note = c.read.Annotations[eso.AnnotationRestartPending]; c.note == "" {
+				l.forgive(debt.secret) // taken away meanwhile
+				continue
+			}
 			c.changedAt = writtenAt(c.read, c.users)
 		}
 		all = append(all, c)
@@ -196,10 +203,16 @@ func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*chang
 		}
 		return
 	}
+	// What it was restarted for by other notes that still stand is kept on it.
+	for _, c := range changed {
+		if before := w.RestartedFor(c.secret.name); before != "" && contents[c.secret.name] == "" {
+			contents[c.secret.name] = before
+		}
+	}
 	did, err := l.restarts.workloads.Restart(ctx, w, contents, kube.Manager)
 	if err != nil {
 		for _, c := range causes {
-			c.err = err
+			c.failed = errors.Join(c.failed, err) // the others go on
 		}
 		l.report.metrics.restarted(w, err)
 		return
@@ -228,8 +241,12 @@ func (c *changedSecret) contentFor(w kube.Workload) (string, error) {
 	if !uses { // its name is in the list: it reads the Secret by other ways
 		use = kube.Use{All: true}
 	}
+	note := eso.ParsePending(c.note)
+	if !note.Anew() && !note.Touches(use.All, use.Keys) {
+		return "", nil // before the hash, which is slow on purpose
+	}
 	content, err := kube.Content(c.read, c.secret.namespace, c.secret.name, use)
-	if err != nil || !owes(w, use, eso.ParsePending(c.note), content, w.RestartedFor(c.secret.name), c.changedAt) {
+	if err != nil || !owes(w, use, note, content, w.RestartedFor(c.secret.name), c.changedAt) {
 		return "", err
 	}
 	return content, nil

@@ -128,6 +128,12 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.nudge()
+	if current, there := l.mappings[t.entry.key]; current != t.entry { // dropped meanwhile
+		l.engine.Memo.Forget(t.es.UID)
+		if !there {
+			l.report.forget(t.entry.key)
+		}
+	}
 	t.entry.settle(t.es, o, t.before, t.at)
 	l.mark(t.entry)
 	l.owing(t, o)

@@ -42,7 +42,8 @@ func newAuditCommand(o *Options) *cobra.Command {
 			"against --max-age, who may read the Secret (by RBAC) and the path (by Vault's policies), and whether Vault has an audit\n" +
 			"device. What you were not allowed to see is listed, and nothing is guessed. No values are in it.\n\n" +
 			"Paths are read with the store's own credential. Policies, audit devices and metadata that it may not see are asked for\n" +
-			"with your own token, if there is one (--vault-token-file, VAULT_TOKEN, ~/.vault-token): it needs list on\n" +
+			"with your own token, if there is one (--vault-token-file, VAULT_TOKEN, ~/.vault-token), and only at servers that\n" +
+			"--vault-addr or a ClusterSecretStore names: a SecretStore is a tenant's. It needs list on\n" +
 			"sys/policies/acl, read on sys/policies/acl/*, read and sudo on sys/audit, read on the metadata paths.\n\n" +
 			"Who may read by RBAC leaves out those who may run a Pod that mounts the Secret, and authorizers other than RBAC.\n\n" +
 			"Exit codes: 0 nothing to object to; 1 it could not be done; 2 a value is older than --max-age, a Secret differs from\n" +

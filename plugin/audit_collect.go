@@ -125,7 +125,7 @@ func (a *auditing) path(ctx context.Context, es *eso.ExternalSecret, h gather.Hi
 	}
 	p.Vault = gather.Clean(store.Spec.Provider.Vault.Server)
 	server := a.vaults.of(ctx, a, *store, es.Namespace)
-	if h.Denied && a.own != nil && server.err == nil {
+	if h.Denied && a.trusts(*store) && server.err == nil {
 		if v, err := server.own.Versions(ctx, store.Spec.Provider.Vault.Mount(), h.Path); err == nil {
 			versions = diagnose.Known(v)
 		}

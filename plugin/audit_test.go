@@ -32,6 +32,7 @@ func TestAuditReconcilesWithVault(t *testing.T) {
 		sb.Put(t, mount, "app/db", map[string]any{"user": "app", "password": fmt.Sprint("p", i), "link": "l"})
 	}
 	t.Setenv("VAULT_TOKEN", sb.RootToken)
+	t.Setenv("VAULT_ADDR", sb.VaultAddress(0)) // a token of one's own goes nowhere else
 	report := audited(t, sb, namespace)
 	metadata, err := root.KVv2(mount).GetMetadata(t.Context(), "app/db")
 	if err != nil {

@@ -3,6 +3,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -40,7 +41,8 @@ type policyRules struct {
 // of asks the store's Vault, once.
 func (e *vaultEvidence) of(ctx context.Context, a *auditing, store eso.Store, namespace string) *vaultServer {
 	v := store.Spec.Provider.Vault
-	key := v.Server + "\n" + v.VaultNamespace()
+	trusted := a.trusts(store)
+	key := fmt.Sprintf("%s\n%s\n%t", v.Server, v.VaultNamespace(), trusted)
 	e.mu.Lock()
 	if e.servers == nil {
 		e.servers = map[string]*vaultServer{}
@@ -51,8 +53,15 @@ func (e *vaultEvidence) of(ctx context.Context, a *auditing, store eso.Store, na
 		e.servers[key] = s
 	}
 	e.mu.Unlock()
-	s.once.Do(func() { s.ask(ctx, a, store, namespace) })
+	s.once.Do(func() { s.ask(ctx, a, store, namespace, trusted) })
 	return s
+}
+
+// trusts reports whether a store's server is shown the caller's own token. Whoever writes
+// SecretStores in a namespace could name a server of theirs; what an administrator named
+// in a ClusterSecretStore, or the caller by --vault-addr, is no trap.
+func (a *auditing) trusts(store eso.Store) bool {
+	return a.own != nil && (a.VaultAddr != "" || store.Kind == eso.KindClusterSecretStore)
 }
 
 // all lists the Vaults by address.
@@ -68,11 +77,13 @@ func (e *vaultEvidence) all() []AuditVault {
 		vaults = append(vaults, one)
 	}
 	slices.SortFunc(vaults, func(a, b AuditVault) int { return cmp.Compare(a.Address, b.Address) })
-	return slices.CompactFunc(vaults, func(a, b AuditVault) bool { return a.Address == b.Address && a.Error == b.Error })
+	return slices.CompactFunc(vaults, func(a, b AuditVault) bool {
+		return a.Address == b.Address && a.Error == b.Error && slices.Equal(a.Devices, b.Devices)
+	})
 }
 
-func (s *vaultServer) ask(ctx context.Context, a *auditing, store eso.Store, namespace string) {
-	if a.own != nil {
+func (s *vaultServer) ask(ctx context.Context, a *auditing, store eso.Store, namespace string, trusted bool) {
+	if trusted {
 		client, err := a.gather.Vault(ctx, store, namespace)
 		if err != nil {
 			s.fail(err)

@@ -71,7 +71,11 @@ func finish(err error, command string, stderr io.Writer) int {
 		hint = "your own rights do not reach; ask for the verb and resource named above"
 	}
 	if hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", hint)
+		lines := strings.Split(hint, "\n")
+		for i := range lines {
+			lines[i] = gather.Clean(lines[i])
+		}
+		fmt.Fprintf(stderr, "hint: %s\n", strings.Join(lines, "\n"))
 	}
 	return code
 }

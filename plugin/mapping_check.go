@@ -41,7 +41,7 @@ func (m *mapWriting) check(ctx context.Context, es *eso.ExternalSecret) (changes
 		return "", nil
 	case err != nil:
 		fmt.Fprintf(m.ErrOut, "note: whether Secret %s/%s exists is not known: %s\n", es.Namespace, es.TargetName(), gather.Clean(err.Error()))
-		return "", nil
+		return "it could not be looked at", nil
 	}
 	planned := plan.Decide(es, want, current)
 	if planned.Action == plan.Conflict || planned.Action == plan.Blocked {

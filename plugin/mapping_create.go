@@ -158,7 +158,7 @@ func (m *mappingCreate) apply(ctx context.Context, es *eso.ExternalSecret, chang
 		}
 	}
 	if changes != "" && m.dryRun == "none" && !m.yes {
-		if err := m.confirm(ctx, fmt.Sprintf("Secret %s/%s exists; make it this mapping's?", es.Namespace, es.TargetName())); err != nil {
+		if err := m.confirm(ctx, fmt.Sprintf("Make Secret %s/%s this mapping's, with what stands in it?", es.Namespace, es.TargetName())); err != nil {
 			return err
 		}
 	}

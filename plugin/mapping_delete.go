@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,7 +78,7 @@ func (m *mappingDelete) run(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return m.remove(ctx, es, secret, goes)
+	return m.remove(ctx, es, secret)
 }
 
 // owns reports whether the garbage collector removes the Secret with the mapping.
@@ -121,10 +120,15 @@ func (m *mappingDelete) fate(ctx context.Context, es *eso.ExternalSecret, secret
 // remove deletes the ExternalSecret as it was looked at. With --keep-secret the garbage
 // collector first takes the owner reference from the Secret; a controller does not put
 // it back, for it leaves an object alone that is being deleted.
-func (m *mappingDelete) remove(ctx context.Context, es *eso.ExternalSecret, secret *corev1.Secret, goes bool) error {
+func (m *mappingDelete) remove(ctx context.Context, es *eso.ExternalSecret, secret *corev1.Secret) error {
 	policy := metav1.DeletePropagationBackground
-	if m.keep && goes {
+	if m.keep {
 		policy = metav1.DeletePropagationOrphan
+		if es.DeletionPolicy() == eso.DeleteDelete && m.dryRun == "none" {
+			if err := m.retain(ctx, es); err != nil {
+				return err
+			}
+		}
 	}
 	options := metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &es.UID}}
 	if m.dryRun == "server" {
@@ -148,6 +152,26 @@ func (m *mappingDelete) remove(ctx context.Context, es *eso.ExternalSecret, secr
 		}
 	}
 	return m.done(es, "deleted")
+}
+
+// retain makes sure that no controller deletes the Secret on its way out: ESO's finalizer
+// does so under deletionPolicy Delete.
+func (m *mappingDelete) retain(ctx context.Context, es *eso.ExternalSecret) error {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"uid": es.UID, "resourceVersion": es.ResourceVersion},
+		"spec":     map[string]any{"target": map[string]any{"deletionPolicy": eso.DeleteRetain}},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = m.clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: pluginManager})
+	switch {
+	case apierrors.IsConflict(err):
+		return fail(fmt.Errorf("ExternalSecret %s/%s was changed meanwhile; nothing was removed", es.Namespace, es.Name), "run it again")
+	case err != nil:
+		return fmt.Errorf("setting deletionPolicy Retain on ExternalSecret %s/%s, so that its Secret stays: %w; nothing was removed", es.Namespace, es.Name, err)
+	}
+	return nil
 }
 
 func (m *mappingDelete) awaitGone(ctx context.Context, es *eso.ExternalSecret) error {
@@ -174,8 +198,11 @@ func (m *mappingDelete) awaitGone(ctx context.Context, es *eso.ExternalSecret) e
 func (m *mappingDelete) letGo(ctx context.Context, secret *corev1.Secret) error {
 	name := secret.Namespace + "/" + secret.Name
 	now, err := m.clients.Secrets(secret.Namespace).Get(ctx, secret.Name, metav1.GetOptions{})
-	if err != nil || now.UID != secret.UID {
-		return fmt.Errorf("the ExternalSecret is gone, and Secret %s with it or changed by somebody else: %w", name, errors.Join(err))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the ExternalSecret is gone, and Secret %s could not be looked at: %w", name, err)
+	case now.UID != secret.UID:
+		return fmt.Errorf("the ExternalSecret is gone, and Secret %s was made anew by somebody else meanwhile", name)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
 		"uid":         now.UID,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 	"vaultsecret.io/kubectl-vaultsecret/internal/mapping"
@@ -164,7 +165,7 @@ func (r *rollingBack) restorable(all vault.Versions, mount string, path readPath
 		return fail(fmt.Errorf("%s is destroyed: its data are gone for good; nothing was written", what), others)
 	case version.Gone(now) != nil:
 		return fail(fmt.Errorf("%s is deleted since %s; nothing was written", what, version.Deleted.UTC().Format(time.RFC3339)),
-			fmt.Sprintf("bring it back first: vault kv undelete -mount=%s -versions=%d %s", mount, r.to, below(path.data, mount)))
+			fmt.Sprintf("bring it back first: vault kv undelete -mount=%s -versions=%d %s", diagnose.Quote(mount), r.to, diagnose.Quote(below(path.data, mount))))
 	}
 	return nil
 }

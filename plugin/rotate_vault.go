@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
@@ -34,7 +35,7 @@ func openOwn(ctx context.Context, g *gather.Gatherer, ref eso.StoreRef, namespac
 		return ownVault{}, fmt.Errorf("%s is no store of Vault; this command writes Vault alone", ref)
 	case store.Spec.Provider.Vault.KVVersion() == 1:
 		return ownVault{}, fail(fmt.Errorf("%s is of KV v1, which keeps no versions: a write could neither be checked nor taken back; nothing was written", ref),
-			"write it with vault kv put, then kubectl vaultsecret sync-now; or move to KV v2: vault kv enable-versioning "+store.Spec.Provider.Vault.Mount())
+			"write it with vault kv put, then kubectl vaultsecret sync-now; or move to KV v2: vault kv enable-versioning "+diagnose.Quote(store.Spec.Provider.Vault.Mount()))
 	}
 	client, err := g.Vault(ctx, *store, namespace)
 	if err != nil {
@@ -82,7 +83,7 @@ func (v ownVault) write(ctx context.Context, key string, fields map[string]any, 
 	case errors.Is(err, vault.ErrConflict):
 		return version, fail(fmt.Errorf("%w: %s", err, v.newest(ctx, key)), "look at it (kubectl vaultsecret history), then run this again to write on top of it")
 	case errors.Is(err, vault.ErrUnsure):
-		return version, fail(err, "look at the path's versions before you run this again: vault kv metadata get -mount="+v.mount+" "+key)
+		return version, fail(err, "look at the path's versions before you run this again: vault kv metadata get -mount="+diagnose.Quote(v.mount)+" "+diagnose.Quote(below(vault.DataPath(v.mount, 2, key), v.mount)))
 	case err != nil:
 		return version, v.explained(err)
 	}

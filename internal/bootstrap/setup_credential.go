@@ -80,6 +80,9 @@ func (c *carrying) secret(ctx context.Context, value redact.Bytes, accessor, rep
 // old ends the credentials that were replaced. A controller may still hold a replaced
 // token for a moment; a replaced secret_id only matters to the next login.
 func (c *carrying) old(ctx context.Context) error {
+	if store, _ := c.p.Step(PartStore); c.LeaveStore && store.Action != Keep {
+		return nil // the store still logs in with it; the next run ends it
+	}
 	ended := c.s.replaced(c.p, *c.f)
 	if c.s.Method == MethodToken {
 		if err := wait(ctx, c.Grace); err != nil {

@@ -175,6 +175,10 @@ func TestPlanSetupAgain(t *testing.T) {
 		{"the ServiceAccount's login is refused", MethodKubernetes, func(_ *Setup, f *Facts) { f.Refused = "denied" }, []string{"verify check"}},
 		{"the audit device is gone", MethodAppRole, func(_ *Setup, f *Facts) { f.Audit = nil }, []string{"audit create", "verify check"}},
 		{"Git keeps the store", MethodAppRole, func(_ *Setup, f *Facts) { f.Store, f.GitOwner = rootStore(), "Flux" }, []string{"verify check", "store hand-over"}},
+		{"Git keeps the store, which logs in by an older secret_id", MethodAppRole, func(s *Setup, f *Facts) {
+			f.Store, f.GitOwner = rootStore(), "Flux"
+			f.SecretIDs = append(f.SecretIDs, vault.SecretID{Accessor: "b", Metadata: s.mark()})
+		}, []string{"verify check", "store hand-over"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := wanted(c.method)
@@ -208,6 +212,10 @@ func TestPlanSetupRefuses(t *testing.T) {
 		}, "was made for SecretStore/a/b"},
 		{"another cluster's policy", func(s *Setup, f *Facts) {
 			f.Policy, f.PolicyFound = policyText(madeFor{store: s.StoreName(), cluster: "uid-2"}, nil), true
+		}, "in cluster uid-2"},
+		{"a cluster's policy, and which cluster this is cannot be read", func(s *Setup, f *Facts) {
+			f.Policy, f.PolicyFound = policyText(madeFor{store: s.StoreName(), cluster: "uid-2"}, nil), true
+			s.Cluster = ""
 		}, "in cluster uid-2"},
 		{"an auth path of another type", func(_ *Setup, f *Facts) {
 			f.Auth = map[string]vault.MountInfo{"approle": {Mount: vault.Mount{Path: "approle", Type: "userpass"}}}

@@ -60,9 +60,9 @@ func readPolicy(text string) (madeFor, bool) {
 }
 
 // sameOwner reports whether a policy was made for the store, in this cluster as far as
-// both are known.
+// the policy tells. A cluster of which nothing is known owns no policy that names one.
 func (m madeFor) sameOwner(other madeFor) bool {
-	return m.store == other.store && (m.cluster == other.cluster || m.cluster == "" || other.cluster == "")
+	return m.store == other.store && (m.cluster == other.cluster || m.cluster == "")
 }
 
 // policyDiff lists the lines that go with "- " and those that come with "+ ", each new

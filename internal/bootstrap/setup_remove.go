@@ -44,7 +44,7 @@ func PlanRemove(s Setup, f Facts) (Plan, error) {
 	if f.Store != nil && s.madeStore(f) && slices.Contains(s.users(f), s.StoreName()) {
 		gone(PartStore, s.StoreName())
 	}
-	if have := f.roleSettings(); have != nil && s.ourRole(*have) {
+	if have := f.roleSettings(); s.removesRole(f) {
 		gone(PartRole, fmt.Sprintf("role auth/%s/role/%s", s.AuthPath, s.Role))
 		p.notice("tokens that the role gave live on until their end, " + span(have.TTL) + " at most unless renewed; without the policy they may do nothing")
 	}
@@ -72,10 +72,19 @@ func PlanRemove(s Setup, f Facts) (Plan, error) {
 	return p, nil
 }
 
+// removesRole reports whether the role is ours: it has our policy alone, and that one was
+// not made for another store or cluster.
+func (s Setup) removesRole(f Facts) bool {
+	have := f.roleSettings()
+	owner, marked := readPolicy(f.Policy)
+	others := f.PolicyFound && !(marked && owner.sameOwner(madeFor{store: s.StoreName(), cluster: s.Cluster}))
+	return have != nil && s.ourRole(*have) && !others
+}
+
 // planRemoveShared plans what other stores may share.
 func planRemoveShared(p *Plan, s Setup, f Facts) {
 	if m, exists := f.Auth[s.AuthPath]; exists && m.Description == madeBySetup && m.Type == s.Method {
-		if others := slices.DeleteFunc(slices.Clone(f.Roles), func(r string) bool { return r == s.Role }); len(others) > 0 {
+		if others := slices.DeleteFunc(slices.Clone(f.Roles), func(r string) bool { return r == s.Role && s.removesRole(f) }); len(others) > 0 {
 			p.notice(fmt.Sprintf("the auth method %s/ stays, for it has other roles: %s", s.AuthPath, strings.Join(others, ", ")))
 		} else {
 			p.add(Step{Part: PartAuth, Action: Delete, Target: fmt.Sprintf("auth method %s/", s.AuthPath)})

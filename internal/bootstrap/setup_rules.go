@@ -170,12 +170,12 @@ func mountOf(path string, mounts map[string]vault.MountInfo) (vault.MountInfo, b
 	return vault.MountInfo{}, false
 }
 
-// quotable takes texts that stand between quotes in a policy as they are.
+// quotable takes texts that stand between quotes in a policy, and mean what they say.
 func quotable(text string) bool {
 	for _, r := range text {
 		if !unicode.IsPrint(r) || strings.ContainsRune(`"\$`, r) {
 			return false
 		}
 	}
-	return text != ""
+	return text != "" && !strings.Contains(text, "{{") && !strings.Contains(text, "}}") // a template to Vault
 }

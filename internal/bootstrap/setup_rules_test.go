@@ -67,6 +67,8 @@ func TestNeverWidensAPolicyByAKey(t *testing.T) {
 		{"secret", 2, "db\npath \"sys/*\" { capabilities = [\"sudo\"] }"},
 		{"secret", 2, "db${identity.entity.id}"},
 		{"secret", 2, `db\`},
+		{"secret", 2, "db{{x"},
+		{"secret", 2, "{{identity.entity.id}}/db"},
 		{"secret", 2, ""},
 		{"", 1, "sys/policies/acl/root"},
 		{"", 1, "auth/token/accessors"},

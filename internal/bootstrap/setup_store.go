@@ -194,6 +194,10 @@ func planOld(p *Plan, s Setup, f Facts) {
 	if n == 0 {
 		return
 	}
+	if store, _ := p.Step(PartStore); store.Action == HandOver { // the store still logs in with it
+		p.notice("the old credential lives on until the store is changed in Git: run setup again then")
+		return
+	}
 	step := Step{Part: PartOld, Action: Delete, Target: count(n, "replaced secret_id")}
 	if s.Method == MethodToken {
 		step.Target = "the replaced token"

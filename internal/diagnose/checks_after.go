@@ -51,7 +51,7 @@ func workloadsFresh(f *Facts) Verdict {
 	}
 	for _, w := range consumers {
 		if w.Env && !w.Started.IsZero() && w.Started.Before(t.Changed) {
-			return warn(fmt.Sprintf("kubectl -n %s rollout restart %s %s", sh(f.Namespace), w.Kind, sh(w.Name)),
+			return warn(fmt.Sprintf("kubectl -n %s rollout restart %s %s", Quote(f.Namespace), w.Kind, Quote(w.Name)),
 				"%s %s reads the Secret by environment variables and started %s, before its last change %s", w.Kind, w.Name, f.ago(w.Started), f.ago(t.Changed))
 		}
 	}

@@ -32,12 +32,12 @@ func referencesExist(f *Facts, s *Store) Verdict {
 			v := unknown("%s (%s of %s): %s", name, field, s.name(f), r.Exists.Why)
 			blind = &v
 		case !exists && r.Kind == "ServiceAccount":
-			return fail(fmt.Sprintf("kubectl -n %s create serviceaccount %s", sh(r.In), sh(r.Name)),
+			return fail(fmt.Sprintf("kubectl -n %s create serviceaccount %s", Quote(r.In), Quote(r.Name)),
 				"%s does not exist, which %s of %s names", name, field, s.name(f))
 		case !exists:
 			return fail(createReference(r), "%s does not exist, which %s of %s names", name, field, s.name(f))
 		case r.Key != "" && !slices.Contains(r.Keys, r.Key):
-			return fail(fmt.Sprintf("kubectl -n %s describe %s %s", sh(r.In), strings.ToLower(r.Kind), sh(r.Name)),
+			return fail(fmt.Sprintf("kubectl -n %s describe %s %s", Quote(r.In), strings.ToLower(r.Kind), Quote(r.Name)),
 				"%s has no key %q, which %s.key of %s names; it has %s%s", name, r.Key, field, s.name(f), list(r.Keys, 5), didYouMean(r.Key, r.Keys))
 		case r.Flaw != "":
 			return fail(createReference(r), "the value of key %q in %s (%s of %s) %s", r.Key, name, field, s.name(f), r.Flaw)
@@ -62,9 +62,9 @@ func createReference(r Reference) string {
 		key = "KEY"
 	}
 	if r.Kind == "ConfigMap" {
-		return fmt.Sprintf("kubectl -n %s create configmap %s --from-file=%s=FILE", sh(r.In), sh(r.Name), sh(key))
+		return fmt.Sprintf("kubectl -n %s create configmap %s --from-file=%s=FILE", Quote(r.In), Quote(r.Name), Quote(key))
 	}
-	return fmt.Sprintf("kubectl -n %s create secret generic %s --from-file=%s=FILE --dry-run=client -o yaml | kubectl apply -f -", sh(r.In), sh(r.Name), sh(key))
+	return fmt.Sprintf("kubectl -n %s create secret generic %s --from-file=%s=FILE --dry-run=client -o yaml | kubectl apply -f -", Quote(r.In), Quote(r.Name), Quote(key))
 }
 
 func loginWorks(f *Facts, s *Store) Verdict {
@@ -125,9 +125,9 @@ func loginFix(s *Store) string {
 		return fmt.Sprintf("vault write -f -field=secret_id auth/%s/role/ROLE/secret-id > FILE\n%s", orDefault(auth.AppRole.Path, "approle"), replace)
 	case s.Login.Method == "kubernetes" && auth.Kubernetes != nil:
 		mount := orDefault(auth.Kubernetes.Path, "kubernetes")
-		return fmt.Sprintf("vault read auth/%s/role/%s   # bound names, namespaces and audience\nvault read auth/%s/config", mount, sh(auth.Kubernetes.Role), mount)
+		return fmt.Sprintf("vault read auth/%s/role/%s   # bound names, namespaces and audience\nvault read auth/%s/config", mount, Quote(auth.Kubernetes.Role), mount)
 	case s.Login.Method == "jwt" && auth.JWT != nil:
-		return fmt.Sprintf("vault read auth/%s/role/%s   # bound claims and audiences", orDefault(auth.JWT.Path, "jwt"), sh(auth.JWT.Role))
+		return fmt.Sprintf("vault read auth/%s/role/%s   # bound claims and audiences", orDefault(auth.JWT.Path, "jwt"), Quote(auth.JWT.Role))
 	case replace != "":
 		return "vault auth list\n" + replace
 	}
@@ -138,7 +138,7 @@ func orDefault(text, fallback string) string {
 	if text == "" {
 		return fallback
 	}
-	return sh(text)
+	return Quote(text)
 }
 
 func tokenLasts(_ *Facts, s *Store) Verdict {
@@ -168,9 +168,9 @@ func noRootToken(f *Facts, s *Store) Verdict {
 	if !t.Root {
 		return Verdict{}
 	}
-	fix := "kubectl vaultsecret setup --store " + s.Ref.Kind + "/" + sh(s.Ref.Name)
+	fix := "kubectl vaultsecret setup --store " + s.Ref.Kind + "/" + Quote(s.Ref.Name)
 	if s.Ref.Kind == eso.KindSecretStore {
-		fix += " -n " + sh(f.Namespace)
+		fix += " -n " + Quote(f.Namespace)
 	}
 	return warn(fix, "%s uses a root token: whoever reads that Secret owns Vault; give it a login of its own", s.name(f))
 }

@@ -23,7 +23,7 @@ func mountExists(f *Facts, p *Path) Verdict {
 		caps = p.MetaCapabilities
 	}
 	fix := "vault secrets list\nkubectl edit " + p.Store.kubectl(f) + "   # spec.provider.vault.path"
-	enable := fmt.Sprintf("vault secrets list\nvault secrets enable -path=%s -version=%d kv", sh(p.Mount), p.version())
+	enable := fmt.Sprintf("vault secrets list\nvault secrets enable -path=%s -version=%d kv", Quote(p.Mount), p.version())
 	hint := didYouMean(p.Mount, p.Mounts)
 	switch {
 	case e.Missing:

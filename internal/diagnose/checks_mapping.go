@@ -40,7 +40,7 @@ func mappingExists(f *Facts) Verdict {
 		if f.NamespaceExists.Known && !f.NamespaceExists.Value {
 			return fail("kubectl get namespaces", "there is no namespace %s, so no ExternalSecret %s in it", f.Namespace, f.Name)
 		}
-		return fail("kubectl -n "+sh(f.Namespace)+" get externalsecrets",
+		return fail("kubectl -n "+Quote(f.Namespace)+" get externalsecrets",
 			"there is no ExternalSecret %s in namespace %s%s", f.Name, f.Namespace, didYouMean(f.Name, f.OtherMappings))
 	}
 	if es.DeletionTimestamp != nil {
@@ -227,11 +227,11 @@ func absenceHarmless(f *Facts) Verdict {
 
 // edit is the command that opens the mapping.
 func (f *Facts) edit() string {
-	return fmt.Sprintf("kubectl -n %s edit externalsecret %s   # or the manifest in Git", sh(f.Namespace), sh(f.Name))
+	return fmt.Sprintf("kubectl -n %s edit externalsecret %s   # or the manifest in Git", Quote(f.Namespace), Quote(f.Name))
 }
 
 func (f *Facts) patch(doc string) string {
-	return fmt.Sprintf("kubectl -n %s patch externalsecret %s --type merge -p '%s'", sh(f.Namespace), sh(f.Name), doc)
+	return fmt.Sprintf("kubectl -n %s patch externalsecret %s --type merge -p '%s'", Quote(f.Namespace), Quote(f.Name), doc)
 }
 
 // ago is "40s ago".

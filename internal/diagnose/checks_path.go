@@ -45,7 +45,7 @@ func pathExists(f *Facts, p *Path) Verdict {
 	case r.Kind.Down():
 		return unknown("reading %s: %s", p.Data, clip(r.Detail))
 	}
-	return fail("vault read "+sh(p.Data)+"   # with the store's credential", "reading %s fails (%s): %s", p.Data, p.field(), clip(r.Detail))
+	return fail("vault read "+Quote(p.Data)+"   # with the store's credential", "reading %s fails (%s): %s", p.Data, p.field(), clip(r.Detail))
 }
 
 // absence is a failure only under deletionPolicy Retain; the other policies say
@@ -73,7 +73,7 @@ func pathFix(f *Facts, p *Path) string {
 	if i := strings.LastIndex(p.Name, "/"); i > 0 {
 		folder += "/" + p.Name[:i]
 	}
-	return fmt.Sprintf("vault kv list %s\n%s", sh(folder), f.edit())
+	return fmt.Sprintf("vault kv list %s\n%s", Quote(folder), f.edit())
 }
 
 func versionAlive(f *Facts, p *Path) Verdict {
@@ -88,8 +88,8 @@ func versionAlive(f *Facts, p *Path) Verdict {
 			number = fmt.Sprint(r.Version)
 		}
 	}
-	name := sh(p.Mount + "/" + p.Name)
-	v := fail(fmt.Sprintf("vault kv undelete -versions=%s %s", sh(number), name), "%s of %s is deleted (%s)", which, p.Data, p.field())
+	name := Quote(p.Mount + "/" + p.Name)
+	v := fail(fmt.Sprintf("vault kv undelete -versions=%s %s", Quote(number), name), "%s of %s is deleted (%s)", which, p.Data, p.field())
 	switch {
 	case r.Destroyed && p.Ref.Version != "":
 		v = fail(f.edit()+"   # another version in remoteRef.version", "%s of %s is destroyed, its data is gone for good (%s.version)", which, p.Data, p.field())
@@ -120,7 +120,7 @@ func propertyExists(f *Facts, p *Path) Verdict {
 	}
 	switch {
 	case len(missing) > 0:
-		return fail(f.edit()+"\n# or add it in Vault: vault kv patch "+sh(p.Mount+"/"+p.Name)+" KEY=-",
+		return fail(f.edit()+"\n# or add it in Vault: vault kv patch "+Quote(p.Mount+"/"+p.Name)+" KEY=-",
 			"%s has no %s; it has %s", p.Data, strings.Join(missing, ", "), list(r.Keys, 8))
 	case len(good) > 0:
 		return ok("%s has %s", p.Data, list(good, 8))
@@ -134,7 +134,7 @@ func findMatches(f *Facts, p *Path) Verdict {
 		return *u
 	}
 	if n == 0 {
-		return fail("vault kv list "+sh(strings.TrimSuffix(p.Mount+"/"+p.Name, "/"))+"\n"+f.edit(), "%s matches no secret under %s", p.field(), p.Metadata)
+		return fail("vault kv list "+Quote(strings.TrimSuffix(p.Mount+"/"+p.Name, "/"))+"\n"+f.edit(), "%s matches no secret under %s", p.field(), p.Metadata)
 	}
 	return ok("%s matches %d secrets under %s", p.field(), n, p.Metadata)
 }

@@ -76,5 +76,5 @@ func policyFix(p *Path, path, capabilities string) string {
 	if policy == "" {
 		return fmt.Sprintf("vault policy write app-ro - <<'EOF'\n%s\nEOF\n# and give it to the credential: token_policies=app-ro on its role, or vault token create -policy=app-ro", rule)
 	}
-	return fmt.Sprintf("{ vault policy read %s; cat <<'EOF'\n%s\nEOF\n} | vault policy write %s -", sh(policy), rule, sh(policy))
+	return fmt.Sprintf("{ vault policy read %s; cat <<'EOF'\n%s\nEOF\n} | vault policy write %s -", Quote(policy), rule, Quote(policy))
 }

@@ -43,7 +43,7 @@ func storeExists(f *Facts, s *Store) Verdict {
 		return fail(f.patch(fmt.Sprintf(`{"spec":{"secretStoreRef":{"kind":%q}}}`, other)),
 			"there is no %s, but there is a %s of that name; spec.secretStoreRef.kind is %s (SecretStore when empty)", s.name(f), other, s.Ref.Kind)
 	}
-	return fail("kubectl get secretstores,clustersecretstores -n "+sh(f.Namespace)+"\n"+f.edit(),
+	return fail("kubectl get secretstores,clustersecretstores -n "+Quote(f.Namespace)+"\n"+f.edit(),
 		"there is no %s, which spec.secretStoreRef.name asks for%s", s.name(f), didYouMean(s.Ref.Name, s.Others))
 }
 
@@ -98,7 +98,7 @@ func classServed(f *Facts, s *Store) Verdict {
 	case !f.Cluster.Controllers.Known:
 		return unknown("whether a controller of class %q runs: %s", class, f.Cluster.Controllers.Why)
 	}
-	return fail(fmt.Sprintf("kubectl patch %s --type merge -p '{\"spec\":{\"controller\":\"\"}}'   # or run a controller with --controller-class=%s", s.kubectl(f), sh(class)),
+	return fail(fmt.Sprintf("kubectl patch %s --type merge -p '{\"spec\":{\"controller\":\"\"}}'   # or run a controller with --controller-class=%s", s.kubectl(f), Quote(class)),
 		"%s is of class %q (spec.controller), which no running controller serves (running: %s); others pass it over in silence", s.name(f), class, list(classes, 5))
 }
 
@@ -142,7 +142,7 @@ func storeProven(f *Facts, s *Store) Verdict {
 	if !object.Referent() {
 		return Verdict{}
 	}
-	return warn("kubectl -n "+sh(f.Namespace)+" get secrets,serviceaccounts   # what the store names is looked up in the mapping's namespace",
+	return warn("kubectl -n "+Quote(f.Namespace)+" get secrets,serviceaccounts   # what the store names is looked up in the mapping's namespace",
 		"%s leaves a namespace open (referent): its Ready condition does not prove that the login works in %s", s.name(f), f.Namespace)
 }
 
@@ -213,7 +213,7 @@ func storeValid(f *Facts, s *Store) Verdict {
 // kubectl names the store as an argument of kubectl.
 func (s *Store) kubectl(f *Facts) string {
 	if s.Ref.Kind == eso.KindClusterSecretStore {
-		return "clustersecretstore " + sh(s.Ref.Name)
+		return "clustersecretstore " + Quote(s.Ref.Name)
 	}
-	return "secretstore " + sh(s.Ref.Name) + " -n " + sh(f.Namespace)
+	return "secretstore " + Quote(s.Ref.Name) + " -n " + Quote(f.Namespace)
 }

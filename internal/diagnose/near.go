@@ -87,8 +87,8 @@ func list(names []string, n int) string {
 	return strings.Join(names, ", ")
 }
 
-// sh quotes a word for a shell where it needs it.
-func sh(word string) string {
+// Quote quotes a word for a shell where it needs it.
+func Quote(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
 	}

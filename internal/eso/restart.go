@@ -97,6 +97,9 @@ func ParsePending(text string) Pending {
 	return Pending{Keys: strings.Split(text, ",")}
 }
 
+// Anew reports whether the Secret was made anew.
+func (p Pending) Anew() bool { return !p.All && len(p.Keys) == 0 }
+
 // With adds keys.
 func (p Pending) With(keys ...string) Pending {
 	all := slices.Concat(p.Keys, keys)

@@ -23,7 +23,9 @@ type Difference struct {
 	Added, Changed, Removed, Same []string
 	// Metadata names what else would change, e.g. "labels.team" or "type", sorted.
 	Metadata []string
-	// Refused is why what is wanted cannot be written (Action Conflict or Blocked).
+	// Refused is why the Secret cannot become what Vault holds: what is wanted cannot be
+	// written (Action Conflict or Blocked), the Secret to merge into is missing, or Vault
+	// has nothing any more and the Secret is kept (both Action None).
 	Refused string
 	// Unknown is why it is not known what is wanted, "" when it is.
 	Unknown string
@@ -50,8 +52,13 @@ func (g *Gatherer) Diff(ctx context.Context, es *eso.ExternalSecret) Difference 
 		return Difference{Unknown: "a store of the mapping is no Vault, so another controller's"}
 	}
 	d := Difference{Action: c.Action, Exists: c.Current != nil, Added: c.Added, Changed: c.Changed, Removed: c.Removed, Same: same(c)}
-	if c.Err != nil {
+	switch {
+	case c.Err != nil:
 		d.Refused = Clean(c.Err.Error())
+	case c.Action == plan.None && c.Reason == eso.ReasonMissing:
+		d.Refused = "Secret " + es.TargetName() + " does not exist, and its creationPolicy does not create it"
+	case c.Action == plan.None && c.Message == eso.MessageRetained:
+		d.Refused, d.Same = "Vault has nothing at its paths any more; deletionPolicy Retain keeps the Secret as it is", nil
 	}
 	if c.Action == plan.Update {
 		d.Metadata = metadataChanges(c.Current, c.Secret)
