@@ -71,7 +71,7 @@ func audited(t *testing.T, sb *sandbox.Sandbox, namespace string) AuditReport {
 		t.Errorf("exit code %d: %s", code, output)
 	}
 	var report AuditReport
-	if err := json.Unmarshal([]byte(output), &report); err != nil {
+	if err := json.NewDecoder(strings.NewReader(output)).Decode(&report); err != nil { // standard error comes after it
 		t.Fatalf("%v in %s", err, output)
 	}
 	return report
