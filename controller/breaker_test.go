@@ -38,6 +38,7 @@ func TestBreakerClosesOnlyOnAnAnswer(t *testing.T) {
 	} {
 		l := bareLoop()
 		e := &entry{key: types.NamespacedName{Namespace: "apps", Name: "db"}, uses: []object{{"Secret", "apps", "db"}}}
+		l.mappings[e.key] = e
 		at := task{entry: e, group: l.group("SecretStore/apps/vault"), es: example(eso.RefreshPeriodic, "1h"), at: time.Now()}
 		l.settle(at, down)
 		if !at.group.breaker.isOpen() {
