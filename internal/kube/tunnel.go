@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -192,15 +193,33 @@ func (c *podConn) watch(errorStream io.Reader) {
 
 func (c *podConn) Read(p []byte) (int, error) {
 	n, err := c.Stream.Read(p)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, c.ended(err, err)
+	}
+	return n, c.ended(err, syscall.ECONNRESET)
+}
+
+func (c *podConn) Write(p []byte) (int, error) {
+	n, err := c.Stream.Write(p)
+	return n, c.ended(err, syscall.EPIPE)
+}
+
+// ended says why the forwarded stream failed: in the API server's words if it gave any,
+// else as a network connection does (like), whatever the protocol below calls it; which
+// of them is met first differs from try to try.
+func (c *podConn) ended(err, like error) error {
 	if err == nil {
-		return n, nil
+		return nil
 	}
 	select {
 	case <-c.failed:
-		return n, fmt.Errorf("the port-forward ended: %s", c.reason)
+		return fmt.Errorf("the port-forward ended: %s", c.reason)
 	default:
-		return n, err
 	}
+	if errors.Is(err, like) {
+		return err
+	}
+	return fmt.Errorf("the port-forward broke: %w (%w)", like, err)
 }
 
 func (c *podConn) Close() error {
