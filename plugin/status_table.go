@@ -69,7 +69,7 @@ func (t statusTable) next(at *metav1.Time) string {
 }
 
 // kvColumn is "secret/data/app/db@3 → 5" for each path; the second number only when
-// Vault was asked and has a newer one.
+// Vault was asked and has a newer one, "?" when it was to be asked and did not tell.
 func kvColumn(sources []SourceVersion) string {
 	var texts []string
 	for _, s := range sources {
@@ -79,6 +79,9 @@ func kvColumn(sources []SourceVersion) string {
 		}
 		if s.Newest > 0 && s.Newest != s.Version {
 			text += fmt.Sprintf(" → %d", s.Newest)
+		}
+		if s.NewestError != "" {
+			text += " → ?"
 		}
 		texts = append(texts, text)
 	}
@@ -153,7 +156,7 @@ func (t *statusTable) fill(row []string) {
 
 // footer counts, and names the next command.
 func footer(items []MappingStatus, now time.Time) string {
-	failing, late, stale := 0, 0, 0
+	failing, late, stale, unseen := 0, 0, 0, 0
 	controllers := map[string]int{}
 	worst := ""
 	for _, s := range items {
@@ -168,6 +171,8 @@ func footer(items []MappingStatus, now time.Time) string {
 			late++
 		case s.stale():
 			stale++
+		case s.unseen():
+			unseen++
 		}
 	}
 	var by []string
@@ -180,7 +185,7 @@ func footer(items []MappingStatus, now time.Time) string {
 	for _, p := range []struct {
 		n    int
 		text string
-	}{{late, "overdue"}, {stale, "behind Vault"}} {
+	}{{late, "overdue"}, {stale, "behind Vault"}, {unseen, "not compared with Vault"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.text))
 		}

@@ -64,6 +64,8 @@ type SourceVersion struct {
 	Path    string `json:"path"`
 	Version int    `json:"version,omitempty"`
 	Newest  int    `json:"newest,omitempty"`
+	// NewestError is why the newest version is not known, though it was asked for.
+	NewestError string `json:"newestError,omitempty"`
 }
 
 // DeepCopyObject makes the list printable by cli-runtime; printers only read.
@@ -89,6 +91,7 @@ func mappingStatus(o gather.Overview) MappingStatus {
 		if source.Newest.Known {
 			v.Newest = source.Newest.Value
 		}
+		v.NewestError = source.Newest.Why
 		s.Sources = append(s.Sources, v)
 	}
 	for _, w := range o.Consumers.Value {
@@ -131,9 +134,14 @@ func (s MappingStatus) stale() bool {
 	return slices.ContainsFunc(s.Sources, func(v SourceVersion) bool { return v.Newest > 0 && v.Version > 0 && v.Newest != v.Version })
 }
 
+// unseen reports whether Vault was to be asked for a newer version and did not tell.
+func (s MappingStatus) unseen() bool {
+	return slices.ContainsFunc(s.Sources, func(v SourceVersion) bool { return v.NewestError != "" })
+}
+
 // problem reports whether --problems shows the mapping.
 func (s MappingStatus) problem(now time.Time) bool {
-	return s.failing() || s.stale() || s.overdue(now)
+	return s.failing() || s.stale() || s.unseen() || s.overdue(now)
 }
 
 func (s MappingStatus) overdue(now time.Time) bool {
@@ -151,8 +159,10 @@ func (s MappingStatus) rank(now time.Time) int {
 		return 2
 	case s.stale():
 		return 3
+	case s.unseen():
+		return 4
 	}
-	return 4
+	return 5
 }
 
 // sortWorstFirst orders by how bad it is, then as the API server lists: by

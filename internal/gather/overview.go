@@ -49,7 +49,8 @@ type Source struct {
 	// Path below /v1/; Version is the one in the cluster, 0 when not known.
 	Path    string
 	Version int
-	// Newest is the newest version in Vault; known when it was asked for.
+	// Newest is the newest version in Vault. When it was asked for and is not known, it
+	// says why.
 	Newest diagnose.Fact[int]
 }
 
@@ -236,7 +237,7 @@ func (g *Gatherer) newest(ctx context.Context, es *eso.ExternalSecret, o *Overvi
 	for _, r := range readsOf(es) {
 		s, err := g.storeOf(ctx, r.store, es.Namespace)
 		if err != nil || s == nil || s.Spec.Provider.Vault == nil {
-			continue
+			continue // its paths are not known either; see below
 		}
 		v := s.Spec.Provider.Vault
 		path := vault.DataPath(v.Mount(), v.KVVersion(), r.ref.Key)
@@ -245,6 +246,11 @@ func (g *Gatherer) newest(ctx context.Context, es *eso.ExternalSecret, o *Overvi
 			if o.Sources[i].Path == path {
 				o.Sources[i].Newest = newest
 			}
+		}
+	}
+	for i := range o.Sources {
+		if newest := &o.Sources[i].Newest; !newest.Known && newest.Why == "" {
+			*newest = diagnose.Unknown[int]("no entry of a store that can be read names this path")
 		}
 	}
 }
