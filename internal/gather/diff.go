@@ -58,7 +58,7 @@ func (g *Gatherer) Diff(ctx context.Context, es *eso.ExternalSecret) Difference 
 	case c.Action == plan.None && c.Reason == eso.ReasonMissing:
 		d.Refused = "Secret " + es.TargetName() + " does not exist, and its creationPolicy does not create it"
 	case c.Action == plan.None && c.Message == eso.MessageRetained:
-		d.Refused, d.Same = "Vault has nothing at its paths any more; deletionPolicy Retain keeps the Secret as it is", nil
+		d.Refused, d.Same = "Vault has nothing that the mapping selects; deletionPolicy Retain keeps the Secret as it is", nil
 	}
 	if c.Action == plan.Update {
 		d.Metadata = metadataChanges(c.Current, c.Secret)
