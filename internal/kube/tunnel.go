@@ -168,7 +168,7 @@ func openStreams(dialer httpstream.Dialer, port int32) (net.Conn, error) {
 		connection.Close()
 		return nil, err
 	}
-	c := &podConn{Stream: data, connection: connection, failed: make(chan struct{})}
+	c := &podConn{Stream: data, connection: connection, watched: make(chan struct{})}
 	go c.watch(errorStream)
 	return c, nil
 }
@@ -178,15 +178,21 @@ func openStreams(dialer httpstream.Dialer, port int32) (net.Conn, error) {
 type podConn struct {
 	httpstream.Stream
 	connection httpstream.Connection
-	failed     chan struct{}
-	reason     string
+	// watched is closed when the API server has said all that it says of the stream;
+	// reason is what it said.
+	watched chan struct{}
+	reason  string
 }
+
+// lastWords bounds the wait for what the API server says of a stream that ended: it
+// comes by another stream, which ends at about the same time.
+const lastWords = time.Second
 
 func (c *podConn) watch(errorStream io.Reader) {
 	message, _ := io.ReadAll(io.LimitReader(errorStream, 4096))
-	if len(message) > 0 {
-		c.reason = strings.TrimSpace(string(message))
-		close(c.failed)
+	c.reason = strings.TrimSpace(string(message))
+	close(c.watched)
+	if c.reason != "" {
 		c.connection.Close()
 	}
 }
@@ -212,9 +218,11 @@ func (c *podConn) ended(err, like error) error {
 		return nil
 	}
 	select {
-	case <-c.failed:
-		return fmt.Errorf("the port-forward ended: %s", c.reason)
-	default:
+	case <-c.watched:
+		if c.reason != "" {
+			return fmt.Errorf("the port-forward ended: %s", c.reason)
+		}
+	case <-time.After(lastWords):
 	}
 	if errors.Is(err, like) {
 		return err
