@@ -141,7 +141,7 @@ type group struct {
 	breaker breaker
 	// slots bounds how many of them are synced at a time, so that a slow store
 	// holds up nobody else's.
-	slots chan struct{}
+	slots slots
 }
 
 // has reports whether the group uses a store, for whatever namespace.

@@ -85,14 +85,9 @@ func (l *loop) mappingChanged(es *eso.ExternalSecret) {
 	if !l.started {
 		return
 	}
-	e := l.addMapping(es)
-	if e == nil {
-		return
+	if l.addMapping(es) != nil {
+		l.nudge()
 	}
-	if name := e.rival(es); name != "" {
-		l.report.rival(es, name, l.class, time.Now())
-	}
-	l.nudge()
 }
 
 // mappingGone is told of each ExternalSecret that was deleted.

@@ -26,7 +26,7 @@ type stated struct {
 // rival reports who else wrote the mapping's status after us, "" when nobody did. What
 // was seen once is not seen again.
 func (e *entry) rival(es *eso.ExternalSecret) string {
-	if e.running || e.stated.version == "" || !newer(es.ResourceVersion, e.stated.version) ||
+	if e.stated.version == "" || !newer(es.ResourceVersion, e.stated.version) ||
 		equality.Semantic.DeepEqual(es.Status, e.stated.status) {
 		return ""
 	}

@@ -134,9 +134,13 @@ const windowCheck = 15 * time.Second
 // early is how much before the interval's end a refresh runs: a share of up to a
 // twentieth, by the key's hash, so that what was made together drifts apart.
 func early(key string, interval time.Duration) time.Duration {
+	return interval / 20 * time.Duration(hashed(key)%1000) / 1000
+}
+
+func hashed(key string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key))
-	return interval / 20 * time.Duration(h.Sum32()%1000) / 1000
+	return h.Sum32()
 }
 
 // phase is equal for mappings that begin with the same path of the same store, so that

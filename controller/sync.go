@@ -47,13 +47,29 @@ func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
 	})
 }
 
-// each runs the tasks on as many workers as their group has slots.
+// slots are a group's workers: those for what a change or a person waits for, and the few
+// for what is due by its interval, which would otherwise keep everybody waiting each time
+// that many come due at once.
+type slots struct{ urgent, byTime chan struct{} }
+
+// byTimeShare is the part of a group's workers that refreshes by interval.
+const byTimeShare = 5
+
+func newSlots(concurrency int) slots {
+	return slots{make(chan struct{}, concurrency), make(chan struct{}, (concurrency+byTimeShare-1)/byTimeShare)}
+}
+
+// each runs the tasks on as many workers as their group has for them.
 func each(batch []task, do func(task)) {
 	var all sync.WaitGroup
 	for _, t := range batch {
-		t.group.slots <- struct{}{}
+		slots := t.group.slots.byTime
+		if t.urgent {
+			slots = t.group.slots.urgent
+		}
+		slots <- struct{}{}
 		all.Go(func() {
-			defer func() { <-t.group.slots }()
+			defer func() { <-slots }()
 			do(t)
 		})
 	}

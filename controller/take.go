@@ -23,6 +23,8 @@ type task struct {
 	es     *eso.ExternalSecret
 	before seen
 	urgent bool
+	// phase is equal for mappings that share their first read.
+	phase uint32
 	// at is the pass's time, which all its mappings share: they come due together
 	// again and go on sharing reads.
 	at time.Time
@@ -46,7 +48,8 @@ func (l *loop) takeMarked(now time.Time) taken {
 	return l.pick(slices.Values(marked), now)
 }
 
-// pick takes what is due, new and changed mappings first, and marks it as running.
+// pick takes what is due, new and changed mappings first, and marks it as running. What
+// shares a read comes one after the other, so that the answer need not be kept for long.
 func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	var due taken
 	for _, s := range l.stores {
@@ -57,7 +60,7 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	}
 	for e := range entries {
 		if es := l.isDue(e, now); es != nil {
-			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, now})
+			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, hashed(phase(es)), now})
 			e.running, e.urgent, e.force = true, false, false
 			b := &l.group(e.group).breaker
 			b.probing = b.isOpen()
@@ -70,7 +73,7 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 			}
 			return 1
 		}
-		return cmp.Or(a.entry.due.Compare(b.entry.due), cmp.Compare(a.entry.key.String(), b.entry.key.String()))
+		return cmp.Or(cmp.Compare(a.phase, b.phase), a.entry.due.Compare(b.entry.due))
 	})
 	return due
 }
@@ -84,6 +87,9 @@ func (l *loop) isDue(e *entry, now time.Time) *eso.ExternalSecret {
 	if e.look {
 		if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
 			return nil
+		}
+		if name := e.rival(es); name != "" {
+			l.report.rival(es, name, l.class, now)
 		}
 		_, marked := l.watched.SecretVersion(e.uses[0].namespace, e.uses[0].name)
 		e.judge(es, marked, now)
@@ -115,7 +121,7 @@ func (l *loop) admits(e *entry, now time.Time) bool {
 func (l *loop) group(name string) *group {
 	g, ok := l.groups[name]
 	if !ok {
-		g = &group{name: name, slots: make(chan struct{}, l.concurrency)}
+		g = &group{name: name, slots: newSlots(l.concurrency)}
 		l.groups[name] = g
 	}
 	return g

@@ -35,9 +35,6 @@ func TestTwentyMappings(t *testing.T) {
 	if r.result.Floor, err = r.floor(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if r.seen, err = observe(t.Context(), r.clients); err != nil {
-		t.Fatal(err)
-	}
 	if err := r.cold(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -54,19 +51,20 @@ func TestTwentyMappings(t *testing.T) {
 		"patch clustersecretstores/status": 1, "get secrets": 1,
 	})
 
-	sandbox.Eventually(t, func() error {
-		u, err := r.controller.usage(t.Context())
-		if err == nil && u.Syncs < 2*w.Mappings {
-			err = fmt.Errorf("%d of %d syncs", u.Syncs, 2*w.Mappings)
-		}
-		return err
-	})
-	vault, kubernetes, err := r.asked.since()
+	if err := r.setInterval(t.Context(), 0, w.Mappings, w.Interval); err != nil {
+		t.Fatal(err)
+	}
+	before := betweenRounds(t, r, 0)
+	if _, err := r.count(); err != nil {
+		t.Fatal(err)
+	}
+	betweenRounds(t, r, before+w.Mappings)
+	round, err := r.count()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, "an unchanged round, Vault", vault, counts{"read data": w.Paths})
-	want(t, "an unchanged round, Kubernetes", kubernetes, counts{})
+	want(t, "an unchanged round, Vault", round.Vault, counts{"read data": w.Paths})
+	want(t, "an unchanged round, Kubernetes", round.Kubernetes, counts{})
 
 	forced, err := r.forced(t.Context())
 	if err != nil {
@@ -101,6 +99,26 @@ func TestTwentyMappings(t *testing.T) {
 			t.Errorf("%s: %g, want what was measured", what, value)
 		}
 	}
+}
+
+// betweenRounds returns the number of syncs once there are at least so many, and no more
+// come for a while.
+func betweenRounds(t *testing.T, r *run, least int) int {
+	t.Helper()
+	syncs := 0
+	sandbox.Eventually(t, func() error {
+		u, err := r.controller.usage(t.Context())
+		if err != nil {
+			return err
+		}
+		before := syncs
+		if syncs = u.Syncs; syncs < least || syncs != before {
+			time.Sleep(2 * time.Second)
+			return fmt.Errorf("%d syncs, %d before, want %d", syncs, before, least)
+		}
+		return nil
+	})
+	return syncs
 }
 
 func want(t *testing.T, what string, got, want counts) {

@@ -87,17 +87,7 @@ const loadPerSecond = 200
 // by a short interval.
 func (r *run) busyLatency(ctx context.Context) (latencyResult, error) {
 	r.result.BusyInterval = max(time.Second, time.Duration(r.Mappings)*time.Second/loadPerSecond)
-	ready := r.seen.synced(r.keys(r.samples(), r.Mappings), "")
-	patch := fmt.Appendf(nil, `{"spec":{"refreshInterval":%q}}`, r.result.BusyInterval)
-	err := each(ctx, r.samples(), r.Mappings, atOnce, func(ctx context.Context, i int) error {
-		es := r.mapping(i)
-		_, err := r.clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, mergePatch, patch, metav1.PatchOptions{})
-		return err
-	})
-	if err != nil {
-		return latencyResult{}, err
-	}
-	if err := r.seen.wait(ctx, ready, patience); err != nil {
+	if err := r.setInterval(ctx, r.samples(), r.Mappings, r.result.BusyInterval); err != nil {
 		return latencyResult{}, err
 	}
 	return r.latency(ctx)

@@ -30,8 +30,8 @@ func main() {
 }
 
 func bench(ctx context.Context, args []string) error {
-	w := work{Keys: 10, Stores: 1, Namespaces: 1, Auth: byToken, Interval: 15 * time.Second}
-	o := options{samples: 50, rounds: 2, progress: os.Stderr}
+	w := work{Keys: 10, Stores: 1, Namespaces: 1, Auth: byToken, Interval: 20 * time.Second}
+	o := options{samples: 50, rounds: 4, progress: os.Stderr}
 	var sizes []int
 	var arguments, output string
 	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
@@ -42,11 +42,11 @@ func bench(ctx context.Context, args []string) error {
 	f.IntVar(&w.Stores, "stores", w.Stores, "ClusterSecretStores that the mappings are spread over")
 	f.IntVar(&w.Namespaces, "namespaces", w.Namespaces, "namespaces that the mappings are spread over")
 	f.StringVar(&w.Auth, "auth", w.Auth, "how the stores log in: token or approle")
-	f.DurationVar(&w.Interval, "interval", w.Interval, "refreshInterval of the mappings")
+	f.DurationVar(&w.Interval, "interval", w.Interval, "refreshInterval of the mappings, once it is refreshes by interval that are measured")
 	f.IntVar(&o.rounds, "rounds", o.rounds, "intervals over which unchanged refreshes are watched")
 	f.IntVar(&o.samples, "samples", o.samples, "samples of each latency")
 	f.BoolVar(&o.hanging, "hanging", true, "also measure beside a store that accepts connections and never answers")
-	f.BoolVar(&o.quick, "quick", false, "end after the cold sync and the unchanged refreshes")
+	f.BoolVar(&o.quick, "quick", false, "leave out latencies and changed values")
 	f.DurationVar(&o.soak, "soak", 0, "force all mappings over and over for so long, and see whether anything grows")
 	f.StringVar(&o.binary, "controller", "", "path of the controller; empty is bin/vaultsecret-controller")
 	f.StringVar(&arguments, "args", strings.Join(ownArguments, " "), "its arguments; {kubeconfig}, {port} for its metrics and {debug} for its profiles are filled in")

@@ -4,15 +4,31 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // patience is how long nothing may come before a run is given up.
 const patience = time.Minute
 
-// asked are the requests of a phase, by kind.
+// asked are the controller's requests in a phase, by kind, and what CPU each part of the
+// stack used meanwhile.
 type asked struct {
-	Vault      counts `json:"vaultRequests"`
-	Kubernetes counts `json:"kubernetesRequests"`
+	Vault      counts             `json:"vaultRequests"`
+	Kubernetes counts             `json:"kubernetesRequests"`
+	CPU        map[string]float64 `json:"cpuSecondsByPart"`
+}
+
+// count returns what was asked since the last call.
+func (r *run) count() (asked, error) {
+	var a asked
+	var err error
+	if a.Vault, a.Kubernetes, err = r.asked.since(); err != nil {
+		return a, err
+	}
+	now, err := partsCPU()
+	a.CPU, r.cpu = since(r.cpu, now), now
+	return a, err
 }
 
 // coldResult: all mappings are there before the controller starts.
@@ -31,7 +47,7 @@ func (r *run) cold(ctx context.Context) error {
 	if err := r.apply(ctx, 0, r.Mappings); err != nil {
 		return fmt.Errorf("creating the mappings: %w", err)
 	}
-	if _, _, err := r.asked.since(); err != nil {
+	if _, err := r.count(); err != nil {
 		return err
 	}
 	keys := r.keys(0, r.Mappings)
@@ -54,9 +70,58 @@ func (r *run) cold(ctx context.Context) error {
 		return err
 	}
 	c.CPU = u.CPUSeconds
-	time.Sleep(2 * time.Second) // events are written after the rest
-	c.Vault, c.Kubernetes, err = r.asked.since()
+	// Events are written after the rest.
+	c.asked, err = r.quiet(ctx)
 	return err
+}
+
+// quiet waits until the controller asks for nothing for a while, and returns what it
+// asked for until then.
+func (r *run) quiet(ctx context.Context) (asked, error) {
+	all := asked{Vault: counts{}, Kubernetes: counts{}, CPU: map[string]float64{}}
+	for still := 0; still < 3; still++ {
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return all, ctx.Err()
+		}
+		now, err := r.count()
+		if err != nil {
+			return all, err
+		}
+		if len(now.Kubernetes) > 0 {
+			still = -1
+		}
+		all.add(now)
+	}
+	return all, nil
+}
+
+func (a asked) add(more asked) {
+	for kind, n := range more.Vault {
+		a.Vault[kind] += n
+	}
+	for kind, n := range more.Kubernetes {
+		a.Kubernetes[kind] += n
+	}
+	for part, seconds := range more.CPU {
+		a.CPU[part] += seconds
+	}
+}
+
+// setInterval changes refreshInterval and returns once all were refreshed for it.
+func (r *run) setInterval(ctx context.Context, from, to int, interval time.Duration) error {
+	ready := r.seen.synced(r.keys(from, to), "")
+	patch := fmt.Appendf(nil, `{"spec":{"refreshInterval":%q}}`, interval)
+	err := each(ctx, from, to, atOnce, func(ctx context.Context, i int) error {
+		es := r.mapping(i)
+		_, err := r.clients.ExternalSecrets(es.Namespace).Patch(ctx, es.Name, mergePatch, patch, metav1.PatchOptions{})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.seen.wait(ctx, ready, patience)
 }
 
 // refreshResult: nothing changes, the interval alone makes mappings due.
@@ -71,7 +136,7 @@ type refreshResult struct {
 
 func (r *run) unchanged(ctx context.Context, window time.Duration) (refreshResult, error) {
 	var u refreshResult
-	if _, _, err := r.asked.since(); err != nil {
+	if _, err := r.count(); err != nil {
 		return u, err
 	}
 	before, err := r.controller.usage(ctx)
@@ -84,7 +149,7 @@ func (r *run) unchanged(ctx context.Context, window time.Duration) (refreshResul
 	case <-ctx.Done():
 		return u, ctx.Err()
 	}
-	if u.Vault, u.Kubernetes, err = r.asked.since(); err != nil {
+	if u.asked, err = r.count(); err != nil {
 		return u, err
 	}
 	after, err := r.controller.usage(ctx)
@@ -109,7 +174,7 @@ type forcedResult struct {
 // each; the floor's rate is of both.
 func (r *run) forced(ctx context.Context) (forcedResult, error) {
 	var f forcedResult
-	if _, _, err := r.asked.since(); err != nil {
+	if _, err := r.count(); err != nil {
 		return f, err
 	}
 	before, err := r.controller.usage(ctx)
@@ -134,7 +199,7 @@ func (r *run) forced(ctx context.Context) (forcedResult, error) {
 		return f, err
 	}
 	f.CPUPer1000 = (after.CPUSeconds - before.CPUSeconds) / float64(r.Mappings) * 1000
-	f.Vault, f.Kubernetes, err = r.asked.since()
+	f.asked, err = r.count()
 	return f, err
 }
 
@@ -148,7 +213,7 @@ type changedResult struct {
 
 func (r *run) changed(ctx context.Context, paths int) (changedResult, error) {
 	var c changedResult
-	if _, _, err := r.asked.since(); err != nil {
+	if _, err := r.count(); err != nil {
 		return c, err
 	}
 	var keys []string
@@ -167,6 +232,6 @@ func (r *run) changed(ctx context.Context, paths int) (changedResult, error) {
 	}
 	c.Mappings, c.Last = len(keys), secrets.last().Sub(begin).Seconds()
 	var err error
-	c.Vault, c.Kubernetes, err = r.asked.since()
+	c.asked, err = r.count()
 	return c, err
 }

@@ -86,13 +86,8 @@ func (c *controller) usage(ctx context.Context) (usage, error) {
 	if err != nil {
 		return u, fmt.Errorf("the controller has ended, see its log: %w", err)
 	}
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // from field 3 on
-	for _, field := range fields[11:13] {                           // utime, stime
-		n, err := strconv.Atoi(string(field))
-		if err != nil {
-			return u, err
-		}
-		u.CPUSeconds += float64(n) / ticks
+	if u.CPUSeconds, err = cpuSeconds(strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))); err != nil {
+		return u, err
 	}
 	status, err := os.ReadFile(filepath.Join(proc, "status"))
 	if err != nil {

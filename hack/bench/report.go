@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -18,6 +20,7 @@ func (r result) print(out io.Writer) error {
 	row("start to first Secret", "%.2f s", r.Cold.FirstSecret)
 	row("cold, all Ready", "%.1f s, %.0f objects/s, %.0f %% of the floor", r.Cold.Ready, r.Cold.PerSecond, 100*r.Cold.ShareOfFloor)
 	row("cold, CPU", "%.2f s", r.Cold.CPU)
+	row("cold, CPU by part", "%s", shares(r.Cold.asked.CPU))
 	row("cold, Vault requests", "%s", per(r.Cold.Vault, 1))
 	row("cold, Kubernetes requests per mapping", "%s", per(r.Cold.Kubernetes, n))
 	row("unchanged: refreshes", "%d in %.0f s", r.Unchanged.Refreshes, r.Unchanged.Seconds)
@@ -25,14 +28,15 @@ func (r result) print(out io.Writer) error {
 	row("unchanged: Vault requests per round", "%s", per(r.Unchanged.Vault, r.Unchanged.Rounds))
 	row("unchanged: Kubernetes requests per refresh", "%s", per(r.Unchanged.Kubernetes, float64(r.Unchanged.Refreshes)))
 	r.usages(row)
-	if r.Forced.Seconds == 0 {
+	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
+	row("all forced: CPU by part", "%s", shares(r.Forced.CPU))
+	row("all forced: Vault requests", "%s", per(r.Forced.Vault, 1))
+	row("all forced: Kubernetes requests per mapping", "%s", per(r.Forced.Kubernetes, n))
+	if r.Idle.New.Samples == 0 {
 		return t.Flush()
 	}
 	row("1 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.OnePercent.Last, r.OnePercent.Mappings)
 	row("100 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.All.Last, r.All.Mappings)
-	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
-	row("all forced: Vault requests", "%s", per(r.Forced.Vault, 1))
-	row("all forced: Kubernetes requests per mapping", "%s", per(r.Forced.Kubernetes, n))
 	row("new mapping to Secret: idle, busy", "%s; %s", r.Idle.New, r.Busy.New)
 	row("force-sync to Secret: idle, busy", "%s; %s", r.Idle.Forced, r.Busy.Forced)
 	row("bare write to watch: idle, busy", "%s; %s", r.Idle.Bare, r.Busy.Bare)
@@ -62,6 +66,17 @@ func (r result) usages(row func(what, value string, args ...any)) {
 		row(u.when+": RSS, of it private, peak, heap", "%.0f, %.0f, %.0f, %.0f MiB", u.RSS, u.Private, u.PeakRSS, u.Heap)
 		row(u.when+": goroutines, open files, CPU", "%d, %d, %.1f s", u.Goroutines, u.Descriptors, u.CPUSeconds)
 	}
+}
+
+// shares lists CPU seconds by part.
+func shares(parts map[string]float64) string {
+	var texts []string
+	for _, part := range slices.Sorted(maps.Keys(parts)) {
+		if parts[part] > 0.05 {
+			texts = append(texts, fmt.Sprintf("%s %.1f", part, parts[part]))
+		}
+	}
+	return strings.Join(texts, ", ")
 }
 
 // String is p50/p99 in milliseconds.

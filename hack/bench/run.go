@@ -19,7 +19,7 @@ type options struct {
 	samples   int
 	// rounds of unchanged refreshes, in intervals.
 	rounds int
-	// quick ends after the unchanged refreshes.
+	// quick ends after the unchanged refreshes, and takes no latencies.
 	quick   bool
 	hanging bool
 	soak    time.Duration
@@ -58,6 +58,7 @@ type run struct {
 	binary     string
 	controller *controller
 	result     result
+	cpu        map[string]float64 // of the parts, when they were last looked at
 	tags       int // of force-sync annotations
 	fresh      int // of mappings that the samples made
 }
@@ -72,6 +73,9 @@ func newRun(ctx context.Context, w work, o options, sb *sandbox.Sandbox) (*run, 
 		return nil, err
 	}
 	r := &run{stage: s, options: o, binary: binary}
+	if r.seen, err = observe(ctx, s.clients); err != nil {
+		return nil, err
+	}
 	r.result = result{Work: w, Interval: w.Interval.String(), Controller: binary}
 	return r, nil
 }
@@ -87,7 +91,8 @@ func (r *run) tag() string {
 	return fmt.Sprint("bench-", r.tags)
 }
 
-// all runs every phase. The floor comes first, on an empty cluster.
+// all runs every phase. The floor comes first, on an empty cluster. Until the unchanged
+// refreshes no interval ends, so that nothing else goes on beside what is measured.
 func (r *run) all(ctx context.Context) (err error) {
 	res := &r.result
 	phases := []struct {
@@ -95,12 +100,7 @@ func (r *run) all(ctx context.Context) (err error) {
 		do   func() error
 	}{
 		{"floor", func() error { res.Floor, err = r.floor(ctx); return err }},
-		{"cold sync", func() error {
-			if r.seen, err = observe(ctx, r.clients); err != nil {
-				return err
-			}
-			return r.cold(ctx)
-		}},
+		{"cold sync", func() error { return r.cold(ctx) }},
 		{"settling", func() error {
 			time.Sleep(3 * time.Second)
 			if res.Settled, err = r.controller.usage(ctx); err != nil {
@@ -108,28 +108,35 @@ func (r *run) all(ctx context.Context) (err error) {
 			}
 			return r.profile(ctx, "heap", "heap?gc=1")
 		}},
+		{"all forced", func() error { res.Forced, err = r.forced(ctx); return err }},
+		{"latency, idle", func() error {
+			if !r.options.quick {
+				res.Idle, err = r.latency(ctx)
+			}
+			return err
+		}},
+		{"a store that hangs", func() error {
+			if r.options.hanging && !r.options.quick {
+				res.Hanging, err = r.hanging(ctx)
+			}
+			return err
+		}},
 		{"unchanged refreshes", func() error {
+			if err := r.setInterval(ctx, 0, r.Mappings, r.Interval); err != nil {
+				return err
+			}
 			res.Unchanged, err = r.unchanged(ctx, time.Duration(r.options.rounds)*r.Interval)
 			return err
 		}},
 		{"1 % changed", func() error { res.OnePercent, err = r.changed(ctx, max(1, r.Paths/100)); return err }},
 		{"100 % changed", func() error { res.All, err = r.changed(ctx, r.Paths); return err }},
-		{"all forced", func() error { res.Forced, err = r.forced(ctx); return err }},
-		{"latency, idle", func() error { res.Idle, err = r.latency(ctx); return err }},
-		{"a store that hangs", func() error {
-			if !r.options.hanging {
-				return nil
-			}
-			res.Hanging, err = r.hanging(ctx)
-			return err
-		}},
 		{"latency while all refresh", func() error { res.Busy, err = r.busyLatency(ctx); return err }},
 		{"soak", func() error { res.Soak, err = r.soak(ctx, r.options.soak); return err }},
 		{"end", func() error { res.End, err = r.controller.usage(ctx); return err }},
 		{"plugin", func() error { res.Plugin, err = r.plugin(ctx); return err }},
 	}
 	if r.options.quick {
-		phases = phases[:4]
+		phases = phases[:7]
 	}
 	begin := time.Now()
 	for _, phase := range phases {

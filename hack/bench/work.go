@@ -23,6 +23,9 @@ type work struct {
 	Interval   time.Duration `json:"-"`
 }
 
+// calm is the interval of mappings that only a change makes due.
+const calm = 24 * time.Hour
+
 const (
 	byToken, byAppRole = "token", "approle"
 	// mount is the KV v2 mount of all paths, system the namespace of credentials.
@@ -91,7 +94,7 @@ func (w work) named(name, namespace, path, store string) *eso.ExternalSecret {
 		TypeMeta:   metav1.TypeMeta{APIVersion: eso.GroupVersion().String(), Kind: eso.KindExternalSecret},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 		Spec: eso.ExternalSecretSpec{
-			RefreshInterval: eso.NewDuration(w.Interval),
+			RefreshInterval: eso.NewDuration(calm),
 			SecretStoreRef:  &eso.StoreRef{Kind: eso.KindClusterSecretStore, Name: store},
 			// With a template, annotations such as force-sync's are not copied to the
 			// Secret, so that a forced refresh changes nothing in it.

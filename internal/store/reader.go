@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"sync"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -23,9 +24,16 @@ type reader struct {
 	// the pass what it asked about mounts and its token.
 	base, remember *vault.Client
 	down           error
-	// reads holds every answer of the pass by what was asked.
+	// reads holds the pass's answers by what was asked: all that are under way, and those
+	// that were used last.
 	reads map[string]*answer
+	// asked counts the questions.
+	asked uint64
 }
+
+// keepAnswers is how many answers a pass keeps at least for whoever asks the same; the
+// double is the most. Who shares a read comes to it shortly after the other.
+const keepAnswers = 512
 
 // answer is what all mappings of the pass share of one question.
 type answer struct {
@@ -33,6 +41,17 @@ type answer struct {
 	payload kv.Payload
 	names   []string
 	err     error
+	// used is how many questions had been asked when it was wanted last.
+	used uint64
+}
+
+func (a *answer) given() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Format prints whose reader it is, never what was read.
@@ -48,6 +67,10 @@ func (r *reader) once(ctx context.Context, question string, ask func(context.Con
 	a, ok := r.reads[question]
 	if !ok {
 		a = &answer{done: make(chan struct{})}
+		if len(r.reads) >= 2*keepAnswers {
+			r.forgetOldest()
+		}
+		r.asked++
 		r.reads[question] = a
 		go func() {
 			defer close(a.done)
@@ -55,6 +78,7 @@ func (r *reader) once(ctx context.Context, question string, ask func(context.Con
 			r.mark(a.err)
 		}()
 	}
+	a.used = r.asked
 	r.mu.Unlock()
 	select {
 	case <-a.done:
@@ -63,6 +87,12 @@ func (r *reader) once(ctx context.Context, question string, ask func(context.Con
 		return &answer{err: &kv.Error{Kind: kv.Unreachable, Err: ctx.Err(), Detail: fmt.Sprintf(
 			"%s: Vault at %s: interrupted, or no answer in time", r.store, r.store.Spec.Provider.Vault.Server)}}
 	}
+}
+
+// forgetOldest drops all answers but those in use and the ones that were used last. The
+// caller holds mu.
+func (r *reader) forgetOldest() {
+	maps.DeleteFunc(r.reads, func(_ string, a *answer) bool { return a.given() && a.used+keepAnswers <= r.asked })
 }
 
 // opened returns the reader once its store is logged in.
