@@ -17,7 +17,7 @@ func BenchmarkNext(b *testing.B) {
 	last := attempt{at: noon().Add(-time.Minute), version: "v1", left: seen{version: "5"}, class: engine.OK}
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = next(es, "v1", last, seen{version: "5"}, noon())
+		_ = next(es, 0, "v1", last, seen{version: "5"}, noon())
 	}
 }
 
@@ -26,6 +26,8 @@ type always struct {
 	watched
 	es *eso.ExternalSecret
 }
+
+func (a always) Outline(string, string) *eso.ExternalSecret { return a.es }
 
 func (a always) ExternalSecret(string, string) *eso.ExternalSecret { return a.es }
 

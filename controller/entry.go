@@ -17,6 +17,8 @@ import (
 type entry struct {
 	key types.NamespacedName
 	uid types.UID
+	// generation is that of the spec which the next four come from.
+	generation int64
 	// group names the stores it uses, and its namespace where they log in anew for each;
 	// its mappings share a breaker and workers.
 	group string
@@ -25,6 +27,9 @@ type entry struct {
 	// uses are the objects whose change concerns it: its target Secret first, then
 	// its template sources.
 	uses []object
+	// phase is equal for mappings that begin with the same path of the same store, so that
+	// they keep sharing one read.
+	phase uint32
 
 	last attempt
 	view seen
@@ -52,7 +57,8 @@ type object struct{ kind, namespace, name string }
 // describe fills in what follows from the mapping's spec. referent says of a store's key
 // whether it logs in anew for each namespace.
 func (e *entry) describe(es *eso.ExternalSecret, referent func(store string) bool) {
-	e.uid = es.UID
+	e.uid, e.generation = es.UID, es.Generation
+	e.phase = phase(es)
 	e.stores = storesOf(es)
 	e.group = groupOf(e.stores, es.Namespace, referent)
 	e.uses = []object{{"Secret", es.Namespace, es.TargetName()}}
@@ -61,13 +67,13 @@ func (e *entry) describe(es *eso.ExternalSecret, referent func(store string) boo
 	}
 }
 
-// judge says anew when the mapping is due.
+// judge says anew when the mapping is due. Its outline is enough.
 func (e *entry) judge(es *eso.ExternalSecret, marked bool, now time.Time) {
 	e.look = false
 	if e.last.at.IsZero() && !e.force {
 		e.last = adopted(es, e.view, marked)
 	}
-	e.due = next(es, eso.SyncedResourceVersion(&es.ObjectMeta), e.last, e.view, now)
+	e.due = next(es, e.phase, eso.SyncedResourceVersion(&es.ObjectMeta), e.last, e.view, now)
 	if e.force {
 		e.due = now
 	}

@@ -43,8 +43,10 @@ type loop struct {
 
 // watched is what the watches hold in memory.
 type watched interface {
-	ExternalSecrets() []*eso.ExternalSecret
-	// ExternalSecret returns nil when there is none.
+	// Outlines and Outline return mappings without spec.data, spec.dataFrom and
+	// spec.target.template, which only ExternalSecret has; nil when there is none.
+	Outlines() []*eso.ExternalSecret
+	Outline(namespace, name string) *eso.ExternalSecret
 	ExternalSecret(namespace, name string) *eso.ExternalSecret
 	Stores() []eso.Store
 	// SecretVersion is the resourceVersion of a Secret, "" when it is absent;

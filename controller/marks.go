@@ -18,7 +18,7 @@ func (l *loop) start(now time.Time) {
 	for _, s := range l.watched.Stores() {
 		l.addStore(s, now)
 	}
-	for _, es := range l.watched.ExternalSecrets() {
+	for _, es := range l.watched.Outlines() {
 		l.addMapping(es)
 	}
 	l.started = true
@@ -38,6 +38,18 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 		e = &entry{key: key}
 		l.mappings[key] = e
 	}
+	if e.generation != es.Generation {
+		if es = l.watched.ExternalSecret(es.Namespace, es.Name); es == nil {
+			return nil // its deletion comes next
+		}
+		l.describe(e, es)
+	}
+	l.mark(e)
+	return e
+}
+
+// describe takes over what a mapping's spec says.
+func (l *loop) describe(e *entry, es *eso.ExternalSecret) {
 	target := object{}
 	if len(e.uses) > 0 {
 		target = e.uses[0]
@@ -54,8 +66,6 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 			l.restarts.owe(e.uses[0], note, time.Now())
 		}
 	}
-	l.mark(e)
-	return e
 }
 
 func (l *loop) dropMapping(key types.NamespacedName) {
@@ -110,7 +120,7 @@ func (l *loop) addStore(s eso.Store, now time.Time) bool {
 	}
 	if e.valid && !l.started {
 		// Another run has validated it: spread the first look over the interval.
-		e.force, e.due = false, now.Add(early(string(s.Meta.UID), 20*interval(s)))
+		e.force, e.due = false, now.Add(early(hashed(string(s.Meta.UID)), 20*interval(s)))
 	}
 	l.stores[s.String()] = e
 	return true

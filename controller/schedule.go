@@ -71,7 +71,7 @@ func never() time.Time { return time.Time{} }
 // * spec, labels or annotations, force-sync among them. ESO ignores them under
 // interval 0; here somebody who asks is answered. A failed mapping that changed is
 // due at once under every policy.
-func next(es *eso.ExternalSecret, version string, last attempt, view seen, now time.Time) time.Time {
+func next(es *eso.ExternalSecret, phase uint32, version string, last attempt, view seen, now time.Time) time.Time {
 	changed := version != last.version
 	switch {
 	case last.at.IsZero(), es.DeletionTimestamp != nil && changed:
@@ -106,7 +106,7 @@ func next(es *eso.ExternalSecret, version string, last attempt, view seen, now t
 	if last.at.After(now) {
 		return now
 	}
-	due := last.at.Add(interval - early(phase(es), interval))
+	due := last.at.Add(interval - early(phase, interval))
 	if !due.After(now) && !open(es.Spec.SyncWindows, now) {
 		return now.Add(windowCheck)
 	}
@@ -132,9 +132,9 @@ func repairPause(writes int) time.Duration {
 const windowCheck = 15 * time.Second
 
 // early is how much before the interval's end a refresh runs: a share of up to a
-// twentieth, by the key's hash, so that what was made together drifts apart.
-func early(key string, interval time.Duration) time.Duration {
-	return interval / 20 * time.Duration(hashed(key)%1000) / 1000
+// twentieth, by a hash, so that what was made together drifts apart.
+func early(hash uint32, interval time.Duration) time.Duration {
+	return interval / 20 * time.Duration(hash%1000) / 1000
 }
 
 func hashed(key string) uint32 {
@@ -143,9 +143,8 @@ func hashed(key string) uint32 {
 	return h.Sum32()
 }
 
-// phase is equal for mappings that begin with the same path of the same store, so that
-// they keep sharing one read.
-func phase(es *eso.ExternalSecret) string {
+// phase is a hash of a mapping's store and of the path that it begins with.
+func phase(es *eso.ExternalSecret) uint32 {
 	key := storesOf(es)
 	switch {
 	case len(es.Spec.Data) > 0:
@@ -155,7 +154,7 @@ func phase(es *eso.ExternalSecret) string {
 	case len(es.Spec.DataFrom) > 0 && es.Spec.DataFrom[0].Find != nil:
 		key += "\n" + es.Spec.DataFrom[0].Find.Path
 	}
-	return key
+	return hashed(key)
 }
 
 // Backoff after failures in a row: one second, doubled each time.

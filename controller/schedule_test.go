@@ -66,10 +66,10 @@ func TestNext(t *testing.T) {
 		{"bad interval", "Periodic", "1d", "v1", synced, seen{version: "5"}, asleep},
 	} {
 		es := example(eso.RefreshPolicy(c.policy), c.interval)
-		got := next(es, c.version, c.last, c.view, noon())
+		got := next(es, 7, c.version, c.last, c.view, noon())
 		want := map[string]time.Time{
 			soon: noon(), asleep: {}, paused: c.last.at.Add(4 * time.Second),
-			later: c.last.at.Add(time.Hour - early(phase(es), time.Hour)),
+			later: c.last.at.Add(time.Hour - early(7, time.Hour)),
 		}[c.want]
 		if !got.Equal(want) {
 			t.Errorf("%s: next is %s, want %s (%s)", c.name, got, c.want, want)
@@ -81,7 +81,7 @@ func TestOrphanIsNotRepairedBetweenRefreshes(t *testing.T) {
 	es := example("Periodic", "1h")
 	es.Spec.Target.CreationPolicy = eso.CreateOrphan
 	last := attempt{at: noon(), version: "v", left: seen{version: "5"}}
-	if got := next(es, "v", last, seen{version: "6", absent: true}, noon()); !got.After(noon()) {
+	if got := next(es, 7, "v", last, seen{version: "6", absent: true}, noon()); !got.After(noon()) {
 		t.Errorf("due at %s", got)
 	}
 }
@@ -92,10 +92,10 @@ func TestRepairsArePaced(t *testing.T) {
 	es := example("Periodic", "1h")
 	for writes, want := range map[int]time.Duration{1: 0, 5: 0, 6: time.Second, 7: 2 * time.Second, 12: time.Minute, 1000: time.Minute} {
 		last := attempt{at: noon(), version: "v", left: seen{version: "5"}, writes: writes}
-		if got := next(es, "v", last, seen{version: "6"}, noon()).Sub(noon()); got != want {
+		if got := next(es, 7, "v", last, seen{version: "6"}, noon()).Sub(noon()); got != want {
 			t.Errorf("after %d writes in a row: due in %s, want %s", writes, got, want)
 		}
-		if got := next(es, "forced", last, seen{version: "6"}, noon()); !got.Equal(noon()) {
+		if got := next(es, 7, "forced", last, seen{version: "6"}, noon()); !got.Equal(noon()) {
 			t.Errorf("after %d writes in a row and asked: due at %s, want at once", writes, got)
 		}
 	}
@@ -104,17 +104,17 @@ func TestRepairsArePaced(t *testing.T) {
 func TestTinyIntervalIsNoLoop(t *testing.T) {
 	es := example("Periodic", "1ms")
 	last := attempt{at: noon(), version: "v"}
-	if got := next(es, "v", last, seen{}, noon()); got.Sub(noon()) < tick*9/10 {
+	if got := next(es, 7, "v", last, seen{}, noon()); got.Sub(noon()) < tick*9/10 {
 		t.Errorf("due again after %s", got.Sub(noon()))
 	}
 }
 
 // A refresh is never later than the interval, and never earlier than nine tenths of it.
 func TestEarly(t *testing.T) {
-	if err := quick.Check(func(uid string, seconds uint16) bool {
+	if err := quick.Check(func(hash uint32, seconds uint16) bool {
 		interval := time.Duration(seconds) * time.Second
-		d := early(uid, interval)
-		return d >= 0 && d <= interval/10 && d == early(uid, interval)
+		d := early(hash, interval)
+		return d >= 0 && d <= interval/10 && d == early(hash, interval)
 	}, nil); err != nil {
 		t.Error(err)
 	}
@@ -199,10 +199,10 @@ func TestWindows(t *testing.T) {
 	es := example("Periodic", "1h")
 	es.Spec.SyncWindows = daily("deny")
 	last := attempt{at: noon().Add(-2 * time.Hour), version: "v"}
-	if got := next(es, "v", last, seen{}, noon()); !got.Equal(noon().Add(windowCheck)) {
+	if got := next(es, 7, "v", last, seen{}, noon()); !got.Equal(noon().Add(windowCheck)) {
 		t.Errorf("overdue in a closed window: %s", got)
 	}
-	if got := next(es, "v2", last, seen{}, noon()); !got.Equal(noon()) {
+	if got := next(es, 7, "v2", last, seen{}, noon()); !got.Equal(noon()) {
 		t.Errorf("changed in a closed window: %s", got)
 	}
 }

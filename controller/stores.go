@@ -76,7 +76,7 @@ func interval(s eso.Store) time.Duration {
 			pause = d
 		}
 	}
-	return pause - early(string(s.Meta.UID), pause)
+	return pause - early(hashed(string(s.Meta.UID)), pause)
 }
 
 // doubt has the stores of a group validated when their mappings tell otherwise than
@@ -123,7 +123,7 @@ func (l *loop) regroup(name string) {
 
 // contentChanged makes a mapping due whose Secret may have to be made anew.
 func (l *loop) contentChanged(e *entry) {
-	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
+	es := l.watched.Outline(e.key.Namespace, e.key.Name)
 	if es != nil && wanted(es, e.last) {
 		e.force, e.urgent = true, true
 		l.mark(e)

@@ -60,7 +60,7 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	}
 	for e := range entries {
 		if es := l.isDue(e, now); es != nil {
-			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, hashed(phase(es)), now})
+			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, e.phase, now})
 			e.running, e.urgent, e.force = true, false, false
 			b := &l.group(e.group).breaker
 			b.probing = b.isOpen()
@@ -83,9 +83,10 @@ func (l *loop) isDue(e *entry, now time.Time) *eso.ExternalSecret {
 	if e.running {
 		return nil
 	}
-	var es *eso.ExternalSecret
-	if e.look {
-		if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
+	looked := e.look
+	if looked {
+		es := l.watched.Outline(e.key.Namespace, e.key.Name)
+		if es == nil {
 			return nil
 		}
 		if name := e.rival(es); name != "" {
@@ -97,13 +98,15 @@ func (l *loop) isDue(e *entry, now time.Time) *eso.ExternalSecret {
 	if e.due.IsZero() || e.due.After(now) || !l.admits(e, now) {
 		return nil
 	}
+	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
 	if es == nil {
-		if es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es == nil {
-			return nil
-		}
-		if e.judge(es, true, now); e.due.IsZero() || e.due.After(now) {
-			return nil // a window closed
-		}
+		return nil
+	}
+	if looked {
+		return es
+	}
+	if e.judge(es, true, now); e.due.IsZero() || e.due.After(now) {
+		return nil // a window closed
 	}
 	return es
 }

@@ -59,8 +59,8 @@ type run struct {
 	controller *controller
 	result     result
 	cpu        map[string]float64 // of the parts, when they were last looked at
-	tags       int // of force-sync annotations
-	fresh      int // of mappings that the samples made
+	tags       int                // of force-sync annotations
+	fresh      int                // of mappings that the samples made
 }
 
 func newRun(ctx context.Context, w work, o options, sb *sandbox.Sandbox) (*run, error) {

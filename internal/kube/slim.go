@@ -19,6 +19,7 @@ type slimming struct {
 	// labels and annotations are those of every Secret that a mapping wrote.
 	labels, annotations map[string]string
 	words               words
+	packing             packing
 }
 
 func newSlimming() *slimming {
@@ -87,8 +88,7 @@ func (s *slimming) metadata(m *metav1.PartialObjectMetadata) {
 	m.OwnerReferences = []metav1.OwnerReference{kept}
 }
 
-// mapping keeps all but most of the managed fields, in less room: decoded slices have room for
-// more, and the same words are in every mapping.
+// mapping keeps all but most of the managed fields, in less room.
 func (s *slimming) mapping(object any) (any, error) {
 	es, ok := object.(*eso.ExternalSecret)
 	if !ok {
@@ -101,19 +101,15 @@ func (s *slimming) mapping(object any) (any, error) {
 		}
 	}
 	share(&es.Kind, &es.APIVersion, &es.Namespace)
-	spec := &es.Spec
-	spec.Data, spec.DataFrom = slices.Clone(spec.Data), slices.Clone(spec.DataFrom)
-	for i := range spec.Data {
-		d := &spec.Data[i]
-		share(&d.SecretKey, &d.RemoteRef.Key, &d.RemoteRef.Property, &d.RemoteRef.MetadataPolicy, &d.RemoteRef.ConversionStrategy,
-			(*string)(&d.RemoteRef.DecodingStrategy), &d.RemoteRef.NullBytePolicy)
+	if ref := es.Spec.SecretStoreRef; ref != nil {
+		share(&ref.Kind, &ref.Name)
 	}
-	es.Status.Conditions = slices.Clone(es.Status.Conditions)
+	es.Status.Conditions = slices.Clone(es.Status.Conditions) // decoded slices have room for more
 	for i := range es.Status.Conditions {
 		c := &es.Status.Conditions[i]
 		share(&c.Type, (*string)(&c.Status), &c.Reason, &c.Message)
 	}
-	return es, nil
+	return s.packing.pack(es)
 }
 
 // statusWriters keeps who wrote the status and when.

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -25,19 +26,63 @@ func TestSlimMapping(t *testing.T) {
 	es.Status.SetReady(true, eso.ReasonSynced, "secret synced", at)
 	want := es.DeepCopy()
 	want.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: Manager, Subresource: "status", Time: &at}}
+	es.Spec.Target.Template = &eso.Template{Type: "Opaque", Data: map[string]string{"url": "{{ .password }}"}}
+	want.Spec.Target.Template = es.Spec.Target.Template.DeepCopy()
 	slim := newSlimming()
-	for range 2 {
-		got, err := slim.mapping(es)
+	once, err := slim.mapping(es)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := slim.mapping(once)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := twice.(*packed)
+	got, err := p.unpack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	want.Spec.Data, want.Spec.DataFrom, want.Spec.Target.Template = nil, nil, nil
+	if diff := cmp.Diff(want, &p.ExternalSecret); diff != "" {
+		t.Errorf("the outline: %s", diff)
+	}
+}
+
+// What is packed comes back as it was, whatever it is.
+func FuzzPack(f *testing.F) {
+	for _, spec := range []string{
+		`{}`, `{"data":[],"dataFrom":[{"find":{"name":{"regexp":"^a"},"tags":{"a":"b"}}}]}`,
+		`{"data":[{"secretKey":"k","remoteRef":{"key":"a/b","property":"p","version":"3"},"sourceRef":{"storeRef":{"name":"s"}}}]}`,
+		`{"target":{"template":{"engineVersion":"v2","data":{"a":"{{ .b | toJson }}"},"templateFrom":[{"literal":"x"}]}}}`,
+		`{"dataFrom":[{"extract":{"key":"k"},"rewrite":[{"regexp":{"source":"a","target":"b"}}]}]}`,
+	} {
+		f.Add([]byte(spec))
+	}
+	slim := newSlimming()
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		es := &eso.ExternalSecret{}
+		if json.Unmarshal(raw, &es.Spec) != nil {
+			return
+		}
+		before, err := json.Marshal(es)
+		if err != nil {
+			return
+		}
+		packed, err := slim.packing.pack(es)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatal(diff)
+		again, err := packed.unpack()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if spare := cap(es.Spec.Data) - len(es.Spec.Data); spare > 1 {
-		t.Errorf("room for %d more entries is kept", spare)
-	}
+		if after, err := json.Marshal(again); err != nil || string(after) != string(before) {
+			t.Errorf("%s became %s, %v", before, after, err)
+		}
+	})
 }
 
 // Of a Secret stays what the controller asks: whose it is and which version. Nothing

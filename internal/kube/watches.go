@@ -19,7 +19,8 @@ import (
 // Handlers are told what the watches see, once for each object at the start, then for
 // each change. They must not block.
 type Handlers struct {
-	Mapping func(es *eso.ExternalSecret, deleted bool)
+	// Mapping is given an outline, as Watches.Outline returns it.
+	Mapping func(outline *eso.ExternalSecret, deleted bool)
 	Store   func(s eso.Store, deleted bool)
 	// Object is told of Secrets and ConfigMaps, by metadata.
 	Object func(kind string, meta *metav1.ObjectMeta, deleted bool)
@@ -146,8 +147,8 @@ func (w *Watches) Handle(h Handlers) error {
 		tell     func(any, bool)
 	}{
 		{w.mappings, func(o any, deleted bool) {
-			if es, ok := o.(*eso.ExternalSecret); ok {
-				h.Mapping(es, deleted)
+			if p, ok := o.(*packed); ok {
+				h.Mapping(&p.ExternalSecret, deleted)
 			}
 		}},
 		{w.stores, storeOf},
@@ -194,22 +195,44 @@ func (w *Watches) Synced() bool {
 	return true
 }
 
-// ExternalSecrets returns all that are watched. They are shared: do not change them.
-func (w *Watches) ExternalSecrets() []*eso.ExternalSecret {
+// Outlines returns the outlines of all mappings.
+func (w *Watches) Outlines() []*eso.ExternalSecret {
 	var all []*eso.ExternalSecret
 	for _, o := range w.mappings.GetStore().List() {
-		all = append(all, o.(*eso.ExternalSecret))
+		all = append(all, &o.(*packed).ExternalSecret)
 	}
 	return all
 }
 
-// ExternalSecret returns one, nil when there is none.
+// Outline returns a mapping without spec.data, spec.dataFrom and spec.target.template,
+// nil when there is none. It is shared: do not change it.
+func (w *Watches) Outline(namespace, name string) *eso.ExternalSecret {
+	if p := w.packed(namespace, name); p != nil {
+		return &p.ExternalSecret
+	}
+	return nil
+}
+
+// ExternalSecret returns a whole mapping, nil when there is none. Parts of it are shared:
+// do not change it.
 func (w *Watches) ExternalSecret(namespace, name string) *eso.ExternalSecret {
+	p := w.packed(namespace, name)
+	if p == nil {
+		return nil
+	}
+	es, err := p.unpack()
+	if err != nil {
+		panic(fmt.Sprintf("ExternalSecret %s/%s was packed badly: %T", namespace, name, err))
+	}
+	return es
+}
+
+func (w *Watches) packed(namespace, name string) *packed {
 	o, found, err := w.mappings.GetStore().GetByKey(namespace + "/" + name)
 	if err != nil || !found {
 		return nil
 	}
-	return o.(*eso.ExternalSecret)
+	return o.(*packed)
 }
 
 // Stores returns all stores that are watched.

@@ -1,0 +1,77 @@
+package kube
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+)
+
+// packed is a mapping as the watches hold it. Most of an ExternalSecret is the list of
+// what it reads, which only a sync wants: that is kept as compressed JSON, a tenth of what
+// it takes decoded. The rest, which the schedule looks at all the time, is kept as it is.
+type packed struct {
+	eso.ExternalSecret // without what is in wants
+	wants              []byte
+}
+
+// wants is what a sync alone looks at.
+type wants struct {
+	Data     []eso.Data     `json:"d,omitempty"`
+	DataFrom []eso.DataFrom `json:"f,omitempty"`
+	Template *eso.Template  `json:"t,omitempty"`
+}
+
+// packing compresses, one mapping after the other.
+type packing struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+	flate  *flate.Writer
+}
+
+// pack takes what is packed out of the mapping.
+func (p *packing) pack(es *eso.ExternalSecret) (*packed, error) {
+	spec := &es.Spec
+	raw, err := json.Marshal(wants{spec.Data, spec.DataFrom, spec.Target.Template})
+	if err != nil {
+		return nil, fmt.Errorf("packing ExternalSecret %s/%s: %w", es.Namespace, es.Name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.buffer.Reset()
+	if p.flate == nil {
+		if p.flate, err = flate.NewWriter(&p.buffer, flate.BestSpeed); err != nil {
+			return nil, err
+		}
+	} else {
+		p.flate.Reset(&p.buffer)
+	}
+	if _, err := p.flate.Write(raw); err != nil {
+		return nil, err
+	}
+	if err := p.flate.Close(); err != nil {
+		return nil, err
+	}
+	spec.Data, spec.DataFrom, spec.Target.Template = nil, nil, nil
+	return &packed{*es, bytes.Clone(p.buffer.Bytes())}, nil
+}
+
+// unpack is the whole mapping. It fails on nothing that pack made.
+func (p *packed) unpack() (*eso.ExternalSecret, error) {
+	reader := flate.NewReader(bytes.NewReader(p.wants))
+	raw, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, err
+	}
+	var w wants
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	es := p.ExternalSecret
+	es.Spec.Data, es.Spec.DataFrom, es.Spec.Target.Template = w.Data, w.DataFrom, w.Template
+	return &es, nil
+}
