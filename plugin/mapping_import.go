@@ -18,6 +18,7 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
+	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
@@ -25,6 +26,7 @@ import (
 type mappingImport struct {
 	mapWriting
 	token     vaultToken
+	trust     serverTrust
 	store     string
 	path      string
 	name      string
@@ -64,6 +66,7 @@ func newMappingImportCommand(o *Options) *cobra.Command {
 	f.DurationVar(&m.timeout, "timeout", 2*time.Minute, "how long to wait for the first sync")
 	m.addFlags(c)
 	m.token.addFlags(c)
+	m.trust.addFlags(c, o)
 	_ = c.RegisterFlagCompletionFunc("store", o.completeStores)
 	_ = c.RegisterFlagCompletionFunc("policy", cobra.FixedCompletions(creationPolicies()[:4], cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -77,6 +80,9 @@ func (m *mappingImport) validate() error {
 		return usage("say which path of Vault is written: --path PATH, e.g. secret/app/db")
 	case !slices.Contains(creationPolicies()[:4], m.policy):
 		return usage("--policy=%s: want one of %s", m.policy, strings.Join(creationPolicies()[:4], ", "))
+	}
+	if err := m.trust.validate(); err != nil {
+		return err
 	}
 	return m.mapWriting.validate()
 }
@@ -166,11 +172,9 @@ func (m *mappingImport) free(ctx context.Context, es *eso.ExternalSecret, secret
 
 // writeVault writes the data under check-and-set. written is false where a dry run ends.
 func (m *mappingImport) writeVault(ctx context.Context, es *eso.ExternalSecret, ref eso.StoreRef, data map[string]any) (written bool, err error) {
-	token, err := m.token.read(ctx, m.Options)
-	if err != nil {
-		return false, err
-	}
-	own, err := openOwn(ctx, m.gather, ref, es.Namespace, token)
+	own, err := openOwn(ctx, m.gather, ref, es.Namespace, func(store eso.Store) (redact.Bytes, error) {
+		return m.token.sendTo(ctx, m.Options, m.clients, store, m.trust)
+	})
 	if err != nil {
 		return false, err
 	}

@@ -28,6 +28,7 @@ import (
 type changing struct {
 	*Options
 	token   vaultToken
+	trust   serverTrust
 	yes     bool
 	dryRun  string
 	output  string
@@ -60,6 +61,7 @@ func (c *changing) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&c.local, "local", false, "run the sync here; no controller is needed")
 	f.BoolVar(&c.restart, "restart", false, "then restart the workloads that use the Secret")
 	c.token.addFlags(cmd)
+	c.trust.addFlags(cmd, c.Options)
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"none", "client", "server"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -70,6 +72,9 @@ func (c *changing) validate() error {
 	}
 	if !c.wait && (c.local || c.restart) {
 		return usage("--wait=false goes neither with --local nor with --restart")
+	}
+	if err := c.trust.validate(); err != nil {
+		return err
 	}
 	return checkOutput(c.print, c.output)
 }
@@ -120,12 +125,10 @@ func (c *changing) name() string { return c.es.Namespace + "/" + c.es.Name }
 
 // ownVault opens the store's Vault under the caller's own token.
 func (c *changing) ownVault(ctx context.Context, ref eso.StoreRef) (ownVault, error) {
-	token, err := c.token.read(ctx, c.Options)
-	if err != nil {
-		return ownVault{}, err
-	}
 	c.result.Store = ref.String()
-	return openOwn(ctx, c.gather, ref, c.es.Namespace, token)
+	return openOwn(ctx, c.gather, ref, c.es.Namespace, func(store eso.Store) (redact.Bytes, error) {
+		return c.token.sendTo(ctx, c.Options, c.clients, store, c.trust)
+	})
 }
 
 // vaultChange is one version that is to be written.

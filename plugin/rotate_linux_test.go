@@ -86,6 +86,7 @@ func TestNeverOverwritesWhatSomebodyElseWrote(t *testing.T) {
 	sb := shared.Sandbox(t)
 	namespace, _ := scene(t, sb)
 	t.Setenv("VAULT_TOKEN", sb.RootToken)
+	t.Setenv("VAULT_ADDR", sb.VaultAddress(0))
 	mount := mountOf(t, sb, namespace)
 	file := filepath.Join(t.TempDir(), "value")
 	if err := os.WriteFile(file, []byte(rotated+"\n"), 0o600); err != nil {
@@ -122,6 +123,7 @@ func TestNeverEchoesANewValue(t *testing.T) {
 	sb := shared.Sandbox(t)
 	namespace, _ := scene(t, sb)
 	t.Setenv("VAULT_TOKEN", "")
+	t.Setenv("VAULT_ADDR", sb.VaultAddress(0))
 	t.Setenv("HOME", t.TempDir())
 	mount := mountOf(t, sb, namespace)
 	rotate := []string{"rotate", "api-db", "--key=password", "-n", namespace, "--local"}
@@ -150,6 +152,33 @@ func TestNeverEchoesANewValue(t *testing.T) {
 	said += s.ends(ExitOK, "1 key changed (password)")
 	if strings.Contains(said, rotated) || strings.Contains(said, sb.RootToken) {
 		t.Errorf("what was typed shows: %s", said)
+	}
+}
+
+// Before a token goes to a server that only a SecretStore names, its owner is asked, before
+// the token is; --yes answers another question.
+func TestAsksBeforeATokenGoesWhereOnlyATenantSays(t *testing.T) {
+	sb := shared.Sandbox(t)
+	namespace, _ := scene(t, sb)
+	l := listening(t, sb, namespace)
+	t.Setenv("VAULT_TOKEN", "")
+	t.Setenv("VAULT_ADDR", "")
+	t.Setenv("HOME", t.TempDir())
+	line := []string{"rotate", "api-db", "--key=password", "--generate=16", "-n", namespace, "--local", "--yes"}
+	question := "Send your own Vault token to " + l.address + "? [y/N]"
+
+	s := onTerminal(t, sb, line...)
+	s.answers(question, "n")
+	said := s.ends(ExitFailed, "not confirmed; nothing was changed")
+	if !strings.Contains(said, "only SecretStore vault in namespace "+namespace+" names the server "+l.address) || strings.Contains(said, "Vault token (hidden)") {
+		t.Errorf("it says %s", said)
+	}
+	s = onTerminal(t, sb, line...)
+	s.answers(question, "y")
+	s.answers("Vault token (hidden): ", sb.RootToken)
+	s.ends(ExitOK, "1 key changed (password)")
+	if !l.heard(sb.RootToken) {
+		t.Error("agreed, and the server was not asked")
 	}
 }
 

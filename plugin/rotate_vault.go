@@ -23,8 +23,9 @@ type ownVault struct {
 	store  eso.Store
 }
 
-// openOwn connects to the Vault of a store. Only KV v2 is taken.
-func openOwn(ctx context.Context, g *gather.Gatherer, ref eso.StoreRef, namespace string, token redact.Bytes) (ownVault, error) {
+// openOwn connects to the Vault of a store. Only KV v2 is taken. token is asked for once it
+// is known which store it goes to.
+func openOwn(ctx context.Context, g *gather.Gatherer, ref eso.StoreRef, namespace string, token func(eso.Store) (redact.Bytes, error)) (ownVault, error) {
 	store, err := g.Store(ctx, ref, namespace)
 	switch {
 	case err != nil:
@@ -41,7 +42,11 @@ func openOwn(ctx context.Context, g *gather.Gatherer, ref eso.StoreRef, namespac
 	if err != nil {
 		return ownVault{}, err
 	}
-	return ownVault{client: client.WithToken(token), mount: store.Spec.Provider.Vault.Mount(), store: *store}, nil
+	own, err := token(*store)
+	if err != nil {
+		return ownVault{}, err
+	}
+	return ownVault{client: client.WithToken(own), mount: store.Spec.Provider.Vault.Mount(), store: *store}, nil
 }
 
 // read reads the newest version with the caller's own token.

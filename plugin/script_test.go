@@ -76,6 +76,7 @@ func withController(t *testing.T) *sandbox.Sandbox {
 // $MOUNT with app/db in it, a Secret "vault-token" whose token may read all of the
 // mount and of the KV v1 mount $MOUNT_V1, a token $DATA_TOKEN that may read the mount's
 // data alone, a token $NARROW_TOKEN that may read app/db alone, and the commands below.
+// Vault is $VAULT_SERVER, and $VAULT_LOCALHOST by another name, which no store has.
 //
 //	apply FILE             kubectl apply with $VARIABLES of the file replaced
 //	exits CODE COMMAND…    run a command that must end with the code
@@ -104,6 +105,7 @@ func TestScripts(t *testing.T) {
 				switch name {
 				case "VAULT_ADDR":
 					env.Setenv("VAULT_SERVER", value) // the plugin shall go by the store
+					env.Setenv("VAULT_LOCALHOST", strings.Replace(value, "127.0.0.1", "localhost", 1))
 				case "PATH":
 					env.Setenv("PATH", env.Getenv("PATH")+":"+value)
 				default:

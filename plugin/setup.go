@@ -23,6 +23,7 @@ const replacedTokenGrace = 5 * time.Second
 type setupOptions struct {
 	*Options
 	token vaultToken
+	trust serverTrust
 	print *genericclioptions.PrintFlags
 	want  bootstrap.Setup
 
@@ -103,6 +104,7 @@ func (s *setupOptions) addFlags(c *cobra.Command) {
 	f.StringVarP(&s.output, "output", "o", "", "json, yaml, jsonpath=…, go-template=…")
 	f.BoolVarP(&s.yes, "yes", "y", false, "carry the plan out without asking")
 	s.token.addFlags(c)
+	s.trust.addFlags(c, s.Options)
 }
 
 func (s *setupOptions) completions(c *cobra.Command) {
@@ -126,6 +128,9 @@ func (s *setupOptions) completions(c *cobra.Command) {
 func (s *setupOptions) run(ctx context.Context) error {
 	if !slices.Contains([]string{"none", "client", "server"}, s.dryRun) {
 		return usage("--dry-run=%s: want none, client or server", s.dryRun)
+	}
+	if err := s.trust.validate(); err != nil {
+		return err
 	}
 	if err := s.prepare(ctx); err != nil {
 		return s.explain(err)

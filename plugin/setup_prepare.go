@@ -241,6 +241,11 @@ func (s *setupOptions) connect(ctx context.Context, store *eso.Store) error {
 		return err
 	}
 	s.planOut.address = client.Address()
+	if store != nil && s.server == "" { // --server is the store's own: see fromStore
+		if err := s.trust.allow(ctx, s.Options, s.clients, *store); err != nil {
+			return err
+		}
+	}
 	token, err := s.token.read(ctx, s.Options)
 	if err != nil {
 		return err

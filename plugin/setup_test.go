@@ -53,7 +53,7 @@ func newRooted(t *testing.T) *rooted {
 func (r *rooted) setup(args ...string) string {
 	r.Helper()
 	output, code := invoke(r.T, r.sb, append([]string{
-		"setup", "-n", r.namespace, "--store=SecretStore/vault", "--audit-file=none", "--vault-token-file=" + r.tokenFile,
+		"setup", "-n", r.namespace, "--store=SecretStore/vault", "--audit-file=none", "--vault-token-file=" + r.tokenFile, "--trust-server=" + r.sb.VaultAddress(0),
 	}, args...)...)
 	if code != ExitOK {
 		r.Fatalf("setup %v ends with %d:\n%s", args, code, output)

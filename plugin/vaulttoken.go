@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 )
 
@@ -48,6 +50,14 @@ func (v *vaultToken) read(ctx context.Context, o *Options) (redact.Bytes, error)
 		return nil, fail(errors.New("no Vault token was given; nothing was changed"), "")
 	}
 	return token, err
+}
+
+// sendTo reads the token for the server of a store, which may have it.
+func (v *vaultToken) sendTo(ctx context.Context, o *Options, clients *kube.Clients, store eso.Store, trust serverTrust) (redact.Bytes, error) {
+	if err := trust.allow(ctx, o, clients, store); err != nil {
+		return nil, err
+	}
+	return v.read(ctx, o)
 }
 
 func (v *vaultToken) fromFile(o *Options) (redact.Bytes, error) {

@@ -22,6 +22,7 @@ const rotated = "canary-rotated-7c1d-value"
 func TestNeverShowsWhatItWrites(t *testing.T) {
 	sb := shared.Sandbox(t)
 	namespace, token := scene(t, sb)
+	t.Setenv("VAULT_ADDR", sb.VaultAddress(0))
 	mount := mountOf(t, sb, namespace)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "value")

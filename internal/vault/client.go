@@ -130,6 +130,22 @@ func parseAddress(address string) (*url.URL, error) {
 	return base, nil
 }
 
+// SameServer reports whether two addresses name one server: scheme, host, port (that of
+// the scheme where none is given) and path are the same. What is no address is none's.
+func SameServer(a, b string) bool {
+	one, err := parseAddress(a)
+	other, problem := parseAddress(b)
+	return err == nil && problem == nil && serverName(one) == serverName(other)
+}
+
+func serverName(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port) + u.Path
+}
+
 // headers of every request. A store's own come first, so that they replace nothing
 // that is ours.
 func (c Config) headers() http.Header {
