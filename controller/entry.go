@@ -45,7 +45,7 @@ type entry struct {
 	// toldRestart is what was said of its restart annotation.
 	toldRestart told
 	// written is the status that was written last, over the object at that
-	// resourceVersion: a watch that lags still shows the one before.
+	// resourceVersion: a watch that lags still shows the one before. nil once it does not.
 	written     *eso.ExternalSecretStatus
 	writtenOver string
 	stated      stated

@@ -57,9 +57,9 @@ func (r *reporter) mapping(ctx context.Context, t task, o engine.Outcome, now ti
 		r.log.Warn("the status could not be written", "namespace", es.Namespace, "name", es.Name, "err", err)
 		return err
 	}
-	t.entry.written, t.entry.writtenOver = &status, es.ResourceVersion
 	if stored != nil {
-		t.entry.stated = stated{stored.ResourceVersion, stored.Status}
+		t.entry.written, t.entry.writtenOver = &status, es.ResourceVersion
+		t.entry.stated = state(stored)
 	}
 	return nil
 }

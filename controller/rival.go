@@ -1,12 +1,12 @@
 package controller
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -17,20 +17,31 @@ import (
 // seen without any further right: a status that is newer than the one written here, and
 // another one.
 
-// stated is a mapping's status as this process wrote it, at that resourceVersion.
+// stated is a hash of a mapping's status as this process wrote it, at that
+// resourceVersion.
 type stated struct {
 	version string
-	status  eso.ExternalSecretStatus
+	sum     uint32
+}
+
+func state(es *eso.ExternalSecret) stated {
+	status, err := json.Marshal(es.Status)
+	if err != nil {
+		return stated{} // then nothing is said of others
+	}
+	return stated{es.ResourceVersion, hashed(string(status))}
 }
 
 // rival reports who else wrote the mapping's status after us, "" when nobody did. What
 // was seen once is not seen again.
 func (e *entry) rival(es *eso.ExternalSecret) string {
-	if e.stated.version == "" || !newer(es.ResourceVersion, e.stated.version) ||
-		equality.Semantic.DeepEqual(es.Status, e.stated.status) {
+	if e.stated.version == "" || !newer(es.ResourceVersion, e.stated.version) {
 		return ""
 	}
-	e.stated = stated{es.ResourceVersion, es.Status}
+	before := e.stated.sum
+	if e.stated = state(es); e.stated.sum == before {
+		return ""
+	}
 	return lastWriter(es)
 }
 

@@ -27,6 +27,10 @@ func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
 	var held []task
 	var mu sync.Mutex
 	each(batch, func(t task) {
+		if t.es = l.watched.ExternalSecret(t.entry.key.Namespace, t.entry.key.Name); t.es == nil {
+			l.gone(t)
+			return
+		}
 		if !l.syncOne(ctx, e, t) {
 			mu.Lock()
 			held = append(held, t)
@@ -74,6 +78,14 @@ func each(batch []task, do func(task)) {
 		})
 	}
 	all.Wait()
+}
+
+// gone ends a task whose mapping was deleted before its turn came.
+func (l *loop) gone(t task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.entry.running = false
+	t.group.breaker.probing = false
 }
 
 // syncOne takes one mapping end to end. false: its deletion is held.

@@ -16,15 +16,14 @@ type taken struct {
 	stores   []eso.Store
 }
 
-// task is one mapping to sync, as it was when it was taken.
+// task is one mapping to sync.
 type task struct {
-	entry  *entry
-	group  *group
+	entry *entry
+	group *group
+	// es is the whole mapping once its turn has come: ten thousand may wait for theirs.
 	es     *eso.ExternalSecret
 	before seen
 	urgent bool
-	// phase is equal for mappings that share their first read.
-	phase uint32
 	// at is the pass's time, which all its mappings share: they come due together
 	// again and go on sharing reads.
 	at time.Time
@@ -59,8 +58,8 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 		}
 	}
 	for e := range entries {
-		if es := l.isDue(e, now); es != nil {
-			due.mappings = append(due.mappings, task{e, l.group(e.group), es, e.view, e.urgent, e.phase, now})
+		if l.isDue(e, now) {
+			due.mappings = append(due.mappings, task{entry: e, group: l.group(e.group), before: e.view, urgent: e.urgent, at: now})
 			e.running, e.urgent, e.force = true, false, false
 			b := &l.group(e.group).breaker
 			b.probing = b.isOpen()
@@ -73,42 +72,36 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(a.phase, b.phase), a.entry.due.Compare(b.entry.due))
+		return cmp.Or(cmp.Compare(a.entry.phase, b.entry.phase), a.entry.due.Compare(b.entry.due))
 	})
 	return due
 }
 
-// isDue returns the mapping when it is to be synced now, else nil.
-func (l *loop) isDue(e *entry, now time.Time) *eso.ExternalSecret {
+// isDue reports whether a mapping is to be synced now.
+func (l *loop) isDue(e *entry, now time.Time) bool {
 	if e.running {
-		return nil
+		return false
 	}
-	looked := e.look
-	if looked {
-		es := l.watched.Outline(e.key.Namespace, e.key.Name)
-		if es == nil {
-			return nil
+	due := func() bool { return !e.due.IsZero() && !e.due.After(now) && l.admits(e, now) }
+	if !e.look && !due() {
+		return false
+	}
+	es := l.watched.Outline(e.key.Namespace, e.key.Name)
+	if es == nil {
+		return false
+	}
+	marked := true
+	if e.look {
+		_, marked = l.watched.SecretVersion(e.uses[0].namespace, e.uses[0].name)
+		if es.ResourceVersion != e.writtenOver {
+			e.written = nil // the watch has caught up
 		}
 		if name := e.rival(es); name != "" {
 			l.report.rival(es, name, l.class, now)
 		}
-		_, marked := l.watched.SecretVersion(e.uses[0].namespace, e.uses[0].name)
-		e.judge(es, marked, now)
 	}
-	if e.due.IsZero() || e.due.After(now) || !l.admits(e, now) {
-		return nil
-	}
-	es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
-	if es == nil {
-		return nil
-	}
-	if looked {
-		return es
-	}
-	if e.judge(es, true, now); e.due.IsZero() || e.due.After(now) {
-		return nil // a window closed
-	}
-	return es
+	e.judge(es, marked, now) // a window may have closed
+	return due()
 }
 
 // admits lets a mapping past its breaker: always when it is urgent or the breaker is

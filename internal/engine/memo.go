@@ -25,7 +25,10 @@ type remembered struct {
 	wanted string
 	// version is the resourceVersion of the Secret that holds it.
 	version string
-	change  plan.Change
+	// What the change that led there came to.
+	ready           bool
+	reason, message string
+	keys            int
 }
 
 // Version is the resourceVersion of the Secret as the mapping left it, "" when not
@@ -62,7 +65,8 @@ func (m *Memo) unchanged(es *eso.ExternalSecret, want mapping.Desired, secrets S
 		return plan.Change{}, false
 	}
 	version, known := secrets.Version(es.Namespace, es.TargetName())
-	return last.change, known && version == last.version
+	change := plan.Change{Action: plan.None, Ready: last.ready, Reason: last.reason, Message: last.message, Unchanged: last.keys}
+	return change, known && version == last.version
 }
 
 func (m *Memo) remember(es *eso.ExternalSecret, want mapping.Desired, change plan.Change, stored *corev1.Secret) {
@@ -80,10 +84,7 @@ func (m *Memo) remember(es *eso.ExternalSecret, want mapping.Desired, change pla
 	}
 	m.written[es.UID] = remembered{
 		wanted: wanted(es, want), version: stored.ResourceVersion,
-		change: plan.Change{
-			Action: plan.None, Ready: change.Ready, Reason: change.Reason, Message: change.Message,
-			Unchanged: len(stored.Data),
-		},
+		ready: change.Ready, reason: change.Reason, message: change.Message, keys: len(stored.Data),
 	}
 }
 

@@ -96,7 +96,7 @@ func informer[L runtime.Object](client listWatcher[L], example runtime.Object) c
 			return client.List(ctx, opts)
 		},
 		WatchFuncWithContext: client.Watch,
-	}, example, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	}, example, 0, cache.Indexers{})
 }
 
 func (w *Watches) all() []cache.SharedIndexInformer {
