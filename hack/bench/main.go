@@ -47,7 +47,7 @@ func bench(ctx context.Context, args []string) error {
 	f.IntVar(&o.samples, "samples", o.samples, "samples of each latency")
 	f.BoolVar(&o.hanging, "hanging", true, "also measure beside a store that accepts connections and never answers")
 	f.BoolVar(&o.quick, "quick", false, "leave out latencies and changed values")
-	f.DurationVar(&o.soak, "soak", 0, "force all mappings over and over for so long, and see whether anything grows")
+	f.DurationVar(&o.soak, "soak", 0, "refresh all mappings at a short interval for so long, and see whether anything grows")
 	f.StringVar(&o.binary, "controller", "", "path of the controller; empty is bin/vaultsecret-controller")
 	f.StringVar(&arguments, "args", strings.Join(ownArguments, " "), "its arguments; {kubeconfig}, {port} for its metrics and {debug} for its profiles are filled in")
 	f.StringVar(&o.profiles, "profiles", "", "directory for CPU and heap profiles of the controller; empty takes none")

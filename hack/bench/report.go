@@ -45,7 +45,8 @@ func (r result) print(out io.Writer) error {
 			h.Without.Latency.New, h.With.Latency.New, h.Without.Latency.Forced, h.With.Latency.Forced)
 	}
 	if s := r.Soak; s != nil {
-		row("soak", "%d refreshes; RSS %.0f, then %.0f MiB; open files %d, then %d", s.Refreshes, s.Before.RSS, s.After.RSS, s.Before.Descriptors, s.After.Descriptors)
+		row("soak", "%d refreshes; RSS %.1f, then %.1f MiB, heap %.1f, %.1f; goroutines %d, %d; open files %d, %d", s.Refreshes, s.Before.RSS, s.After.RSS,
+			s.Before.Heap, s.After.Heap, s.Before.Goroutines, s.After.Goroutines, s.Before.Descriptors, s.After.Descriptors)
 	}
 	if p := r.Plugin; p != nil {
 		row("plugin: version --client, kubectl's", "%.0f ms, %.0f ms", 1000*p.Version, 1000*p.KubectlVersion)
