@@ -27,7 +27,9 @@ type always struct {
 	es *eso.ExternalSecret
 }
 
-func (a always) Outline(string, string) *eso.ExternalSecret { return a.es }
+func (a always) Outline(string, string) (*eso.ExternalSecret, string) {
+	return a.es, eso.SyncedResourceVersion(&a.es.ObjectMeta)
+}
 
 func (a always) ExternalSecret(string, string) *eso.ExternalSecret { return a.es }
 

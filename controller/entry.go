@@ -68,12 +68,15 @@ func (e *entry) describe(es *eso.ExternalSecret, referent func(store string) boo
 }
 
 // judge says anew when the mapping is due. Its outline is enough.
-func (e *entry) judge(es *eso.ExternalSecret, marked bool, now time.Time) {
+func (e *entry) judge(es *eso.ExternalSecret, version string, marked bool, now time.Time) {
 	e.look = false
 	if e.last.at.IsZero() && !e.force {
 		e.last = adopted(es, e.view, marked)
 	}
-	e.due = next(es, e.phase, eso.SyncedResourceVersion(&es.ObjectMeta), e.last, e.view, now)
+	if e.last.version == version {
+		e.last.version = version // of two equal texts one is enough
+	}
+	e.due = next(es, e.phase, version, e.last, e.view, now)
 	if e.force {
 		e.due = now
 	}

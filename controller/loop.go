@@ -43,10 +43,11 @@ type loop struct {
 
 // watched is what the watches hold in memory.
 type watched interface {
-	// Outlines and Outline return mappings without spec.data, spec.dataFrom and
-	// spec.target.template, which only ExternalSecret has; nil when there is none.
+	// Outlines and Outline return mappings without spec.data, spec.dataFrom,
+	// spec.target.template and kubectl's note of what was applied, which only ExternalSecret
+	// has; nil when there is none. version is the whole one's eso.SyncedResourceVersion.
 	Outlines() []*eso.ExternalSecret
-	Outline(namespace, name string) *eso.ExternalSecret
+	Outline(namespace, name string) (outline *eso.ExternalSecret, version string)
 	ExternalSecret(namespace, name string) *eso.ExternalSecret
 	Stores() []eso.Store
 	// SecretVersion is the resourceVersion of a Secret, "" when it is absent;

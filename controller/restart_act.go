@@ -150,7 +150,7 @@ func (l *loop) mappingsOf(secret object) []*eso.ExternalSecret {
 	defer l.mu.Unlock()
 	var all []*eso.ExternalSecret
 	for _, e := range l.entriesOf(secret) {
-		if es := l.watched.Outline(e.key.Namespace, e.key.Name); es != nil {
+		if es, _ := l.watched.Outline(e.key.Namespace, e.key.Name); es != nil {
 			all = append(all, es)
 		}
 	}

@@ -39,7 +39,7 @@ func (l *loop) waits(w kube.Workload, causes []*changedSecret, now time.Time) bo
 // askNow makes what else a workload uses due, so that a change that came to Vault
 // together comes to the workload together. A window that is closed stays closed.
 func (l *loop) askNow(e *entry, now time.Time) {
-	es := l.watched.Outline(e.key.Namespace, e.key.Name)
+	es, _ := l.watched.Outline(e.key.Namespace, e.key.Name)
 	if es == nil || e.running || e.last.failures > 0 || now.Sub(e.last.at) < quiet || !open(es.Spec.SyncWindows, now) {
 		return
 	}

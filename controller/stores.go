@@ -123,7 +123,7 @@ func (l *loop) regroup(name string) {
 
 // contentChanged makes a mapping due whose Secret may have to be made anew.
 func (l *loop) contentChanged(e *entry) {
-	es := l.watched.Outline(e.key.Namespace, e.key.Name)
+	es, _ := l.watched.Outline(e.key.Namespace, e.key.Name)
 	if es != nil && wanted(es, e.last) {
 		e.force, e.urgent = true, true
 		l.mark(e)

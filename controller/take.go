@@ -86,7 +86,7 @@ func (l *loop) isDue(e *entry, now time.Time) bool {
 	if !e.look && !due() {
 		return false
 	}
-	es := l.watched.Outline(e.key.Namespace, e.key.Name)
+	es, version := l.watched.Outline(e.key.Namespace, e.key.Name)
 	if es == nil {
 		return false
 	}
@@ -100,7 +100,7 @@ func (l *loop) isDue(e *entry, now time.Time) bool {
 			l.report.rival(es, name, l.class, now)
 		}
 	}
-	e.judge(es, marked, now) // a window may have closed
+	e.judge(es, version, marked, now) // a window may have closed
 	return due()
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
 
@@ -16,7 +18,9 @@ import (
 // it takes decoded. The rest, which the schedule looks at all the time, is kept as it is.
 type packed struct {
 	eso.ExternalSecret // without what is in wants
-	wants              []byte
+	// version is eso.SyncedResourceVersion, for which all annotations count.
+	version string
+	wants   []byte
 }
 
 // wants is what a sync alone looks at.
@@ -24,6 +28,8 @@ type wants struct {
 	Data     []eso.Data     `json:"d,omitempty"`
 	DataFrom []eso.DataFrom `json:"f,omitempty"`
 	Template *eso.Template  `json:"t,omitempty"`
+	// Applied is what kubectl apply and Argo CD note of the whole manifest.
+	Applied string `json:"a,omitempty"`
 }
 
 // packing compresses, one mapping after the other.
@@ -36,7 +42,8 @@ type packing struct {
 // pack takes what is packed out of the mapping.
 func (p *packing) pack(es *eso.ExternalSecret) (*packed, error) {
 	spec := &es.Spec
-	raw, err := json.Marshal(wants{spec.Data, spec.DataFrom, spec.Target.Template})
+	version, applied := eso.SyncedResourceVersion(&es.ObjectMeta), es.Annotations[corev1.LastAppliedConfigAnnotation]
+	raw, err := json.Marshal(wants{spec.Data, spec.DataFrom, spec.Target.Template, applied})
 	if err != nil {
 		return nil, fmt.Errorf("packing ExternalSecret %s/%s: %w", es.Namespace, es.Name, err)
 	}
@@ -57,7 +64,10 @@ func (p *packing) pack(es *eso.ExternalSecret) (*packed, error) {
 		return nil, err
 	}
 	spec.Data, spec.DataFrom, spec.Target.Template = nil, nil, nil
-	return &packed{*es, bytes.Clone(p.buffer.Bytes())}, nil
+	if applied != "" {
+		delete(es.Annotations, corev1.LastAppliedConfigAnnotation)
+	}
+	return &packed{*es, version, bytes.Clone(p.buffer.Bytes())}, nil
 }
 
 // unpack is the whole mapping. It fails on nothing that pack made.
@@ -73,5 +83,8 @@ func (p *packed) unpack() (*eso.ExternalSecret, error) {
 	}
 	es := p.ExternalSecret
 	es.Spec.Data, es.Spec.DataFrom, es.Spec.Target.Template = w.Data, w.DataFrom, w.Template
+	if w.Applied != "" {
+		es.Annotations = with(es.Annotations, corev1.LastAppliedConfigAnnotation, w.Applied)
+	}
 	return &es, nil
 }

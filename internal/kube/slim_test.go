@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -15,7 +16,7 @@ import (
 func TestSlimMapping(t *testing.T) {
 	at := metav1.NewTime(time.Unix(1, 0))
 	es := &eso.ExternalSecret{ObjectMeta: metav1.ObjectMeta{
-		Namespace: "apps", Name: "db", UID: "u", Generation: 2, Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"force-sync": "1"},
+		Namespace: "apps", Name: "db", UID: "u", Generation: 2, Labels: map[string]string{"team": "a"}, Annotations: map[string]string{"force-sync": "1", corev1.LastAppliedConfigAnnotation: "{}"},
 		ManagedFields: []metav1.ManagedFieldsEntry{
 			{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{}},
 			{Manager: Manager, Subresource: "status", Time: &at, FieldsV1: &metav1.FieldsV1{}},
@@ -45,7 +46,11 @@ func TestSlimMapping(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if version := eso.SyncedResourceVersion(&want.ObjectMeta); p.version != version {
+		t.Errorf("version %s, want %s", p.version, version)
+	}
 	want.Spec.Data, want.Spec.DataFrom, want.Spec.Target.Template = nil, nil, nil
+	delete(want.Annotations, corev1.LastAppliedConfigAnnotation)
 	if diff := cmp.Diff(want, &p.ExternalSecret); diff != "" {
 		t.Errorf("the outline: %s", diff)
 	}

@@ -204,13 +204,14 @@ func (w *Watches) Outlines() []*eso.ExternalSecret {
 	return all
 }
 
-// Outline returns a mapping without spec.data, spec.dataFrom and spec.target.template,
-// nil when there is none. It is shared: do not change it.
-func (w *Watches) Outline(namespace, name string) *eso.ExternalSecret {
+// Outline returns a mapping without spec.data, spec.dataFrom, spec.target.template and
+// kubectl's note of what was applied, and the whole one's eso.SyncedResourceVersion; nil
+// when there is none. It is shared: do not change it.
+func (w *Watches) Outline(namespace, name string) (outline *eso.ExternalSecret, version string) {
 	if p := w.packed(namespace, name); p != nil {
-		return &p.ExternalSecret
+		return &p.ExternalSecret, p.version
 	}
-	return nil
+	return nil, ""
 }
 
 // ExternalSecret returns a whole mapping, nil when there is none. Parts of it are shared:
