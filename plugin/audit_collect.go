@@ -68,6 +68,7 @@ func (a *auditing) look(ctx context.Context, es *eso.ExternalSecret, now time.Ti
 	if o.Secret.Known {
 		m.Secret.Exists = &o.Secret.Value.Exists
 	} else {
+		m.Secret.Error = o.Secret.Why
 		m.NotSeen = append(m.NotSeen, "Secret "+es.Namespace+"/"+m.Secret.Name+": "+o.Secret.Why)
 	}
 	for _, w := range o.Consumers.Value {

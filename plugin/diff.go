@@ -124,6 +124,7 @@ func mappingDiff(es *eso.ExternalSecret, d gather.Difference) MappingDiff {
 	}
 	if d.Action == "" {
 		m.Action, m.Error = "Unknown", "there is nothing to compare with: "+d.Unknown
+		m.Secret.Error = d.Unknown
 	} else {
 		m.Secret.Exists = &d.Exists
 	}

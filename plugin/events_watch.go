@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -24,38 +23,34 @@ type follower struct {
 	about map[gather.Object]bool
 	// seen maps an event's UID to the version that was printed.
 	seen map[string]string
+	// watched are the namespaces whose events come in.
+	watched map[string]bool
+	events  chan *corev1.Event
+	failed  chan error
 }
 
 // follow prints what happens after the list, until it is interrupted.
 func (e *eventing) follow(ctx context.Context, clients *kube.Clients, f found, happened []gather.Happening) error {
-	w := follower{eventing: e, clients: clients, about: map[gather.Object]bool{}, seen: map[string]string{}}
-	for _, es := range f.mappings {
-		w.join(es)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := follower{
+		eventing: e, clients: clients, about: map[gather.Object]bool{}, seen: map[string]string{},
+		watched: map[string]bool{}, events: make(chan *corev1.Event), failed: make(chan error, 1),
 	}
 	for _, h := range happened {
 		w.seen[h.UID] = h.Version
 	}
-	namespaces := []string{f.namespace}
-	if f.namespace != "" && f.namespace != metav1.NamespaceDefault {
-		namespaces = append(namespaces, metav1.NamespaceDefault) // of ClusterSecretStores
-	}
-	events := make(chan *corev1.Event)
-	failed := make(chan error, len(namespaces))
-	for i, namespace := range namespaces {
-		go func() {
-			err := watchEvents(ctx, clients, namespace, events)
-			if i == 0 {
-				failed <- err
-			}
-		}()
+	w.watchIn(ctx, f.namespace)
+	for _, es := range f.mappings {
+		w.join(ctx, es)
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-w.failed:
 			return err
-		case event := <-events:
+		case event := <-w.events:
 			if err := w.take(ctx, event); err != nil {
 				return err
 			}
@@ -63,33 +58,43 @@ func (e *eventing) follow(ctx context.Context, clients *kube.Clients, f found, h
 	}
 }
 
-// watchEvents sends the events of a namespace until the context ends; what is there
-// already comes first.
-func watchEvents(ctx context.Context, clients *kube.Clients, namespace string, to chan<- *corev1.Event) error {
-	for ctx.Err() == nil {
-		w, err := clients.Events(namespace).Watch(ctx, metav1.ListOptions{})
-		if err != nil {
-			return fmt.Errorf("watching events: %w", err)
-		}
-		for change := range w.ResultChan() {
-			event, ok := change.Object.(*corev1.Event)
-			if !ok || change.Type == watch.Deleted {
-				continue
-			}
-			select {
-			case to <- event:
-			case <-ctx.Done():
-			}
-		}
-		w.Stop()
+// watchIn has the events of a namespace come in, those that are there already first. The
+// command fails with its first watch; another that may not be watched is told, and the
+// rest goes on.
+func (w *follower) watchIn(ctx context.Context, namespace string) {
+	if w.watched[""] || w.watched[namespace] {
+		return
 	}
-	return nil
+	main := len(w.watched) == 0
+	w.watched[namespace] = true
+	watching := lasting{what: in("events", namespace), open: w.clients.Events(namespace).Watch, say: w.warn, take: func(change watch.Event) error {
+		event, ok := change.Object.(*corev1.Event)
+		if !ok || change.Type == watch.Deleted {
+			return nil
+		}
+		select {
+		case w.events <- event:
+		case <-ctx.Done():
+		}
+		return nil
+	}}
+	go func() {
+		switch err := watching.run(ctx); {
+		case ctx.Err() != nil:
+		case main:
+			w.failed <- err
+		default:
+			w.warn("events are missing here: " + gather.Clean(err.Error()))
+		}
+	}()
 }
 
-// join makes the events on a mapping, its stores and its Secret wanted.
-func (w *follower) join(es *eso.ExternalSecret) {
+// join makes the events on a mapping, its stores and its Secret wanted. Those on a
+// ClusterSecretStore are in another namespace.
+func (w *follower) join(ctx context.Context, es *eso.ExternalSecret) {
 	for _, object := range gather.EventObjects(es) {
 		w.about[object] = true
+		w.watchIn(ctx, object.Namespace)
 	}
 }
 
@@ -120,6 +125,6 @@ func (w *follower) wants(ctx context.Context, about gather.Object) bool {
 	if err != nil || !selector.Matches(labels.Set(es.Labels)) {
 		return false
 	}
-	w.join(es)
+	w.join(ctx, es)
 	return true
 }

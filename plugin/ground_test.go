@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +15,18 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
 )
 
-// viewer is a user who may read mappings and stores in a namespace, and nothing else.
-func viewer(t *testing.T, sb *sandbox.Sandbox, namespace string) string {
+// viewer is a user who may read mappings and stores in a namespace, what else is named of
+// the core group, and nothing else.
+func viewer(t *testing.T, sb *sandbox.Sandbox, namespace string, core ...string) string {
 	t.Helper()
 	name := "viewer-" + namespace
 	rbac := sb.Client().RbacV1()
 	if _, err := rbac.Roles(namespace).Create(t.Context(), &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{eso.Group}, Resources: []string{eso.ExternalSecrets, eso.SecretStores}, Verbs: []string{"get", "list", "watch"}}},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{eso.Group}, Resources: []string{eso.ExternalSecrets, eso.SecretStores}, Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{""}, Resources: append([]string{}, core...), Verbs: []string{"get", "list", "watch"}},
+		},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +62,11 @@ func TestWithoutTheRightToSecrets(t *testing.T) {
 	answerAs(t, clients, namespace, "external-secrets", metav1.ConditionTrue, eso.ReasonSynced, "secret synced")
 	as := " -n " + namespace + " --as=" + viewer(t, sb, namespace)
 	says(t, sb, "status"+as, ExitOK, "api-db (?)", "True")
-	output := says(t, sb, "status -o json"+as, ExitOK, `"name": "api-db"`)
+	output := says(t, sb, "status -o wide"+as, ExitOK, "CONSUMERS")
+	if row := strings.Fields(strings.Split(output, "\n")[1]); !slices.Equal(row[len(row)-5:len(row)-3], []string{"?", "?"}) {
+		t.Errorf("keys and consumers are not \"?\": %q", row)
+	}
+	output = says(t, sb, "status -o json"+as, ExitOK, `"name": "api-db"`, `"error": "you may not get secrets in `+namespace, `"consumersError": "you may not list workloads in `+namespace)
 	if strings.Contains(output, `"exists"`) {
 		t.Error("it says whether the Secret exists")
 	}

@@ -2,18 +2,15 @@ package plugin
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
-	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 )
 
 // statusing is one run of status.
@@ -66,7 +63,15 @@ func (s *statusing) run(ctx context.Context, args []string) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(smallHeap))
 	g := s.gatherer(clients, s.noLogin || !s.drift)
 	defer g.Close(context.WithoutCancel(ctx))
-	f, err := s.each(ctx, s.Options, clients, func(chunk []*eso.ExternalSecret, left int64) error { return list.take(ctx, g, chunk, left) })
+	seen := seenVersions{}
+	f, err := s.each(ctx, s.Options, clients, func(chunk []*eso.ExternalSecret, left int64) error {
+		for _, es := range chunk {
+			if s.watch {
+				seen.take(es)
+			}
+		}
+		return list.take(ctx, g, chunk, left)
+	})
 	if err != nil {
 		return err
 	}
@@ -74,7 +79,7 @@ func (s *statusing) run(ctx context.Context, args []string) error {
 		return err
 	}
 	if s.watch {
-		return s.follow(ctx, clients, f.namespace)
+		return s.follow(ctx, clients, f, seen, &list.table)
 	}
 	f.sayMissing(s.ErrOut)
 	switch {
@@ -92,7 +97,7 @@ const smallHeap = 30
 
 // rows looks at mappings, in their order.
 func (s *statusing) rows(ctx context.Context, g *gather.Gatherer, mappings []*eso.ExternalSecret, now time.Time) []MappingStatus {
-	options := gather.OverviewOptions{Drift: s.drift, Consumers: s.output == "wide"}
+	options := gather.OverviewOptions{Drift: s.drift, Consumers: s.output != "" && s.output != "name"}
 	items := make([]MappingStatus, 0, len(mappings))
 	gather.Each(16, mappings, func(es *eso.ExternalSecret) MappingStatus {
 		return mappingStatus(g.Overview(ctx, es, options))
@@ -102,48 +107,4 @@ func (s *statusing) rows(ctx context.Context, g *gather.Gatherer, mappings []*es
 		}
 	})
 	return items
-}
-
-// follow prints a row whenever a mapping that is selected changes, until it is
-// interrupted.
-func (s *statusing) follow(ctx context.Context, clients *kube.Clients, namespace string) error {
-	options := metav1.ListOptions{LabelSelector: s.selector}
-	if len(s.chosen) == 1 {
-		options.FieldSelector = "metadata.name=" + s.chosen[0]
-	}
-	t := statusTable{wide: s.output == "wide", namespaces: s.allNamespaces, headless: true}
-	seen := map[string]string{}
-	for ctx.Err() == nil {
-		w, err := clients.ExternalSecrets(namespace).Watch(ctx, options)
-		if err != nil {
-			return fmt.Errorf("watching ExternalSecrets: %w", err)
-		}
-		for event := range w.ResultChan() {
-			es, ok := event.Object.(*eso.ExternalSecret)
-			key := ""
-			if ok {
-				key = es.Namespace + "/" + es.Name
-			}
-			switch {
-			case !ok, !s.admits(es), len(s.chosen) > 0 && !slices.Contains(s.chosen, es.Name):
-				continue
-			case seen[key] == "" && event.Type == "ADDED" && time.Since(es.CreationTimestamp.Time) > time.Minute:
-				seen[key] = es.ResourceVersion // it is in the list above
-				continue
-			case seen[key] == es.ResourceVersion:
-				continue
-			}
-			seen[key] = es.ResourceVersion
-			t.now = time.Now()
-			g := s.gatherer(clients, s.noLogin || !s.drift) // what it remembers is of one look
-			items := s.rows(ctx, g, []*eso.ExternalSecret{es}, t.now)
-			g.Close(context.WithoutCancel(ctx))
-			if len(items) > 0 {
-				if err := t.print(s.text(s.Out), items); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }

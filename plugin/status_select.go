@@ -63,6 +63,8 @@ type found struct {
 	missing  []string
 	// namespace is where names were looked up; "" for all.
 	namespace string
+	// version is the resourceVersion that a list shows, "" of names.
+	version string
 }
 
 // find looks the mappings up, in chunks, ordered by namespace and name.
@@ -102,11 +104,14 @@ func (s *selection) each(ctx context.Context, o *Options, clients *kube.Clients,
 		}
 		return f, take(named, 0)
 	}
-	err = gather.MappingChunks(ctx, clients, namespace, s.selector, func(items []eso.ExternalSecret, left int64) error {
-		chunk := make([]*eso.ExternalSecret, 0, len(items))
-		for i := range items {
-			if s.admits(&items[i]) {
-				chunk = append(chunk, &items[i])
+	err = gather.MappingChunks(ctx, clients, namespace, s.selector, func(list *eso.ExternalSecretList, left int64) error {
+		if f.version == "" {
+			f.version = list.ResourceVersion // of the first chunk: a later one may be newer
+		}
+		chunk := make([]*eso.ExternalSecret, 0, len(list.Items))
+		for i := range list.Items {
+			if s.admits(&list.Items[i]) {
+				chunk = append(chunk, &list.Items[i])
 			}
 		}
 		return take(chunk, left)

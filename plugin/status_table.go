@@ -45,7 +45,7 @@ func (t statusTable) row(s MappingStatus) []string {
 		if s.keys != nil {
 			keys = fmt.Sprint(*s.keys)
 		}
-		row = append(row, s.Policy, s.Interval, keys, orDash(strings.Join(s.Consumers, ",")), s.Controller, orDash(s.Message))
+		row = append(row, s.Policy, s.Interval, keys, consumersColumn(s), s.Controller, orDash(s.Message))
 	}
 	return row
 }
@@ -99,6 +99,14 @@ func secretColumn(s SecretStatus) string {
 		return s.Name + " (missing)"
 	}
 	return s.Name
+}
+
+// consumersColumn is "-" for none and "?" where they could not be seen.
+func consumersColumn(s MappingStatus) string {
+	if s.ConsumersError != "" {
+		return "?"
+	}
+	return orDash(strings.Join(s.Consumers, ","))
 }
 
 func orDash(text string) string {

@@ -16,12 +16,13 @@ import (
 //
 //	{"apiVersion":"vaultsecret.io/v1","kind":"MappingStatusList","items":[
 //	  {"namespace","name","store":{"kind","name"},"ready":"True|False|Unknown",
-//	   "reason","message","lastSync","nextSync","secret":{"name","exists"},
-//	   "sources":[{"path","version","newest"}],
+//	   "reason","message","lastSync","nextSync","secret":{"name","exists","error"},
+//	   "sources":[{"path","version","newest","newestError"}],"consumers","consumersError",
 //	   "controller":"vaultsecret|external-secrets|unknown"}]}
 //
 // A member whose value is not known is absent: secret.exists without the right to
-// see the Secret, newest without --drift.
+// see the Secret, newest without --drift. The error beside it says why, where it was
+// asked for.
 type MappingStatusList struct {
 	metav1.TypeMeta `json:",inline"`
 	Items           []MappingStatus `json:"items"`
@@ -42,7 +43,9 @@ type MappingStatus struct {
 	Controller string          `json:"controller"`
 	Policy     string          `json:"policy"`
 	Interval   string          `json:"interval"`
-	Consumers  []string        `json:"consumers,omitempty"`
+	// Consumers use the Secret. When they are not known, ConsumersError says why.
+	Consumers      []string `json:"consumers,omitempty"`
+	ConsumersError string   `json:"consumersError,omitempty"`
 
 	keys *int
 }
@@ -53,10 +56,12 @@ type StoreName struct {
 	Name string `json:"name"`
 }
 
-// SecretStatus names the Secret; Exists is absent when it could not be seen.
+// SecretStatus names the Secret; Exists is absent when it could not be seen, and Error
+// says why.
 type SecretStatus struct {
 	Name   string `json:"name"`
 	Exists *bool  `json:"exists,omitempty"`
+	Error  string `json:"error,omitempty"`
 }
 
 // SourceVersion is one path in Vault: the version in the cluster, and the newest.
@@ -85,6 +90,8 @@ func mappingStatus(o gather.Overview) MappingStatus {
 	if o.Secret.Known {
 		exists, keys := o.Secret.Value.Exists, o.Secret.Value.Keys
 		s.Secret.Exists, s.keys = &exists, &keys
+	} else {
+		s.Secret.Error = o.Secret.Why
 	}
 	for _, source := range o.Sources {
 		v := SourceVersion{Path: source.Path, Version: source.Version}
@@ -97,6 +104,7 @@ func mappingStatus(o gather.Overview) MappingStatus {
 	for _, w := range o.Consumers.Value {
 		s.Consumers = append(s.Consumers, w.Kind+"/"+w.Name)
 	}
+	s.ConsumersError = o.Consumers.Why
 	return s
 }
 

@@ -84,7 +84,12 @@ func loginWorks(f *Facts, s *Store) Verdict {
 		return fail(loginFix(s), "Vault refuses the credential of %s (%s): %s%s", s.name(f), field, clip(result.Refused), where)
 	}
 	t, u := have(s.Login.Token)
-	if u != nil {
+	switch {
+	case result.Blind && s.static():
+		return ok("Vault does not refuse the token, which may not look itself up: no auth/token/lookup-self in its policies")
+	case u != nil && s.static():
+		return *u // nothing was asked but what it is
+	case u != nil:
 		return ok("login by %s works", s.Login.Method)
 	}
 	word := "token is valid"
@@ -97,6 +102,10 @@ func loginWorks(f *Facts, s *Store) Verdict {
 	}
 	return ok("%s, policies [%s], %s", word, strings.Join(t.Policies, " "), end)
 }
+
+// static reports whether the store names a token, so that there is no login that could
+// fail or be repeated.
+func (s *Store) static() bool { return s.Login.Method == "tokenSecretRef" }
 
 // vaultNamespace is the namespace of Vault in which the store logs in, "" for the root.
 func (s *Store) vaultNamespace() string {
@@ -119,7 +128,7 @@ func loginFix(s *Store) string {
 		}
 	}
 	switch {
-	case s.Login.Method == "tokenSecretRef":
+	case s.static():
 		return "vault token create -orphan -policy=POLICY -field=token > FILE\n" + replace
 	case s.Login.Method == "appRole" && auth.AppRole != nil:
 		return fmt.Sprintf("vault write -f -field=secret_id auth/%s/role/ROLE/secret-id > FILE\n%s", orDefault(auth.AppRole.Path, "approle"), replace)
@@ -143,10 +152,11 @@ func orDefault(text, fallback string) string {
 
 func tokenLasts(_ *Facts, s *Store) Verdict {
 	t, u := have(s.Login.Token)
-	if u != nil {
-		return *u
-	}
 	switch {
+	case s.Login.Result.Value.Blind && !s.static():
+		return Verdict{} // its login is repeated when it ends
+	case u != nil:
+		return *u
 	case t.Uses > 0:
 		return warn("vault token create -orphan -policy=POLICY -use-limit=0", "the token may be used %d times more, then every sync fails", t.Uses)
 	case !t.Expires || t.FromLogin && t.TTL > time.Minute:
@@ -162,10 +172,12 @@ func tokenLasts(_ *Facts, s *Store) Verdict {
 
 func noRootToken(f *Facts, s *Store) Verdict {
 	t, u := have(s.Login.Token)
-	if u != nil {
+	switch {
+	case s.Login.Result.Value.Blind:
+		return Verdict{} // a root token may do everything
+	case u != nil:
 		return *u
-	}
-	if !t.Root {
+	case !t.Root:
 		return Verdict{}
 	}
 	fix := "kubectl vaultsecret setup --store " + s.Ref.Kind + "/" + Quote(s.Ref.Name)

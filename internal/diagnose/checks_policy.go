@@ -3,6 +3,8 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+
+	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
 )
 
 func policyChecks() []Check {
@@ -25,13 +27,17 @@ func wantsProperty(p *Path) bool {
 	return slices.ContainsFunc(p.Entries, func(e Entry) bool { return e.Property != "" })
 }
 
-// dataAllowed judges sys/capabilities-self on the exact data path.
+// dataAllowed judges sys/capabilities-self on the exact data path. A token that may not
+// ask that is judged by the read itself.
 func dataAllowed(_ *Facts, p *Path) Verdict {
 	caps, u := have(p.Capabilities)
-	if u != nil {
+	r := p.Read
+	switch {
+	case u != nil && r.Known && (r.Value.Kind == "" || r.Value.Kind == kv.Absent):
+		return ok("%s was read", p.Data)
+	case u != nil && (!r.Known || r.Value.Kind != kv.Denied):
 		return *u
-	}
-	if allows(caps, "read") {
+	case u == nil && allows(caps, "read"):
 		return ok(`"read" on %s`, p.Data)
 	}
 	hidden := ""

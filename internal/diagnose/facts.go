@@ -180,6 +180,9 @@ type LoginResult struct {
 	// Field of the store to mend, as in kv.Error.
 	Field string
 	Code  int
+	// Blind: Vault takes the token for one of its own, and its policies do not let it
+	// look itself up. So what it is is not known, only that it is no root token.
+	Blind bool
 }
 
 // Token is what Vault says of the token in use.

@@ -53,6 +53,7 @@ type Gatherer struct {
 	stores      memo[storeKey, *eso.Store]
 	objects     memo[objectKey, object]
 	servers     memo[string, diagnose.Vault]
+	admissions  memo[loginKey, struct{}]
 	logins      memo[loginKey, *opened]
 	engines     memo[pathKey, diagnose.Fact[diagnose.Engine]]
 	mounts      memo[*vault.Client, []string]

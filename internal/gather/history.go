@@ -3,7 +3,6 @@ package gather
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -38,7 +37,7 @@ func (g *Gatherer) History(ctx context.Context, es *eso.ExternalSecret) []Histor
 	secret := g.secretOverview(ctx, es, &d)
 	inCluster := madeOf(secret)
 	var all []History
-	for _, r := range historyReads(es, inCluster.Value) {
+	for _, r := range g.historyReads(ctx, es, inCluster.Value) {
 		h := History{Store: r.store, Path: Clean(r.ref.Key), InCluster: diagnose.Unknown[int](inCluster.Why)}
 		s, err := g.storeOf(ctx, r.store, es.Namespace)
 		switch {
@@ -79,31 +78,6 @@ func madeOf(secret diagnose.Fact[SecretOverview]) diagnose.Fact[map[string]int] 
 		versions[path] = version
 	}
 	return diagnose.Known(versions)
-}
-
-// historyReads are the keys of a mapping, each once: those it names, and those that
-// its finds selected when the Secret was made.
-func historyReads(es *eso.ExternalSecret, inCluster map[string]int) []wantedRead {
-	var reads []wantedRead
-	add := func(store eso.StoreRef, key string) {
-		if r := (wantedRead{store, kv.Ref{Key: key}}); !slices.Contains(reads, r) {
-			reads = append(reads, r)
-		}
-	}
-	for _, r := range readsOf(es) {
-		add(r.store, r.ref.Key)
-	}
-	for i, from := range es.Spec.DataFrom {
-		if from.Find == nil {
-			continue
-		}
-		for _, path := range slices.Sorted(maps.Keys(inCluster)) {
-			if strings.Contains(path, "/data/") {
-				add(es.DataFromStore(i), path)
-			}
-		}
-	}
-	return reads
 }
 
 // look fills in what the store's Vault tells of a key.

@@ -2,12 +2,14 @@ package gather
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 	"vaultsecret.io/kubectl-vaultsecret/internal/kv"
+	"vaultsecret.io/kubectl-vaultsecret/internal/store"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
 )
 
@@ -18,6 +20,8 @@ type opened struct {
 	reader kv.Reader
 	client *vault.Client
 	token  diagnose.Fact[diagnose.Token]
+	// blind: the token may not look itself up, which says nothing against it.
+	blind bool
 }
 
 // login logs in with the store's own credential, once per identity, and goes on to
@@ -42,7 +46,7 @@ func (o *one) login(ctx context.Context, s *diagnose.Store) {
 		s.Login.Result = diagnose.Known(diagnose.LoginResult{Refused: Clean(e.Detail), Field: Clean(e.Field), Code: e.Code})
 		return
 	}
-	s.Login.Result, s.Login.Token = diagnose.Known(diagnose.LoginResult{}), session.token
+	s.Login.Result, s.Login.Token = diagnose.Known(diagnose.LoginResult{Blind: session.blind}), session.token
 	o.lookAtPaths(ctx, s, session)
 }
 
@@ -59,7 +63,11 @@ func (g *Gatherer) admitted(ctx context.Context, s eso.Store, namespace string) 
 	if g.NoLogin {
 		return nil, &kv.Error{Kind: kv.BadConfig, Detail: diagnose.NoLogin}
 	}
-	if err := g.pass.Admits(ctx, s, namespace); err != nil {
+	if _, err := g.admissions.get(loginKey{s.String(), namespace}, func() (struct{}, error) {
+		ctx, cancel := g.limited(ctx)
+		defer cancel()
+		return struct{}{}, store.Admits(ctx, g.pass.Objects, s, namespace)
+	}); err != nil {
 		return nil, err
 	}
 	return g.open(ctx, s, namespace)
@@ -79,11 +87,14 @@ func (g *Gatherer) open(ctx context.Context, s eso.Store, namespace string) (*op
 			return nil, err
 		}
 		token, uses, err := client.Inspect(ctx)
-		if err != nil && (kv.KindOf(err) == kv.BadCredential || vault.IsRedirect(err)) {
+		session := &opened{reader: reader, client: client, blind: errors.Is(err, vault.ErrUnproven)}
+		switch {
+		case session.blind: // as in store.Pass.Validate, it is good as long as Vault does not call it invalid
+			session.token = diagnose.Unknown[diagnose.Token]("the token may not look itself up (auth/token/lookup-self)")
+			return session, nil
+		case kv.KindOf(err) == kv.BadCredential, vault.IsRedirect(err):
 			return nil, err
-		}
-		session := &opened{reader: reader, client: client}
-		if err != nil {
+		case err != nil:
 			session.token = diagnose.Unknown[diagnose.Token](Clean(asKV(err).Detail))
 			return session, nil
 		}

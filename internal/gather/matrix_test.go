@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/diagnose"
 )
@@ -133,8 +134,8 @@ func dump(f diagnose.Facts) string {
 	return text
 }
 
-// row is the fault's line of the matrix, with the names that a run makes up replaced
-// by ones that a reader expects.
+// row is the fault's line of the matrix, with what a run makes up (names, times) replaced
+// by what a reader expects: the same matrix gives the same bytes.
 func (s *stack) row(f fault, finding diagnose.Finding) string {
 	kind := "root cause"
 	if f.warns {
@@ -145,9 +146,15 @@ func (s *stack) row(f fault, finding diagnose.Finding) string {
 		fix += " …"
 	}
 	cell := func(text string, length int) string {
-		text = strings.NewReplacer("css-"+s.namespace, "vault", s.namespace, "apps", s.mount, "secret", s.VaultAddress(0), "http://127.0.0.1:8200").Replace(text)
+		text = strings.NewReplacer(
+			"css-"+s.namespace, "vault", s.namespace, "apps", s.mount, "secret", strings.TrimSuffix(s.mount, s.mount[len(s.mount)-1:]), "secre",
+			s.VaultAddress(0), "http://127.0.0.1:8200",
+		).Replace(text)
 		text = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(text, "127.0.0.1:8200")
-		text = regexp.MustCompile(`\b(approle|userpass|jwt|kubernetes|ldap|cert)-[0-9a-z]+\b`).ReplaceAllString(text, "$1")
+		text = regexp.MustCompile(`\bpolicy-[0-9a-z]+\b`).ReplaceAllString(text, "app-ro")
+		text = regexp.MustCompile(`\b(approle|userpass|jwt|kubernetes|ldap|cert|kv)-[0-9a-z]+\b`).ReplaceAllString(text, "$1")
+		text = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`).ReplaceAllString(text, "2026-01-02T03:04:05Z")
+		text = regexp.MustCompile(`\b\d+[hms](\d+[ms])?\b`).ReplaceAllStringFunc(text, about)
 		text = strings.Join(strings.Fields(text), " ")
 		if r := []rune(text); len(r) > length {
 			text = string(r[:length-1]) + "…"
@@ -155,6 +162,26 @@ func (s *stack) row(f fault, finding diagnose.Finding) string {
 		return strings.NewReplacer("|", `\|`, "<", "&lt;").Replace(text)
 	}
 	return fmt.Sprintf("| %s | %s [%s](runbook.md#%s) | %s | `%s` |", f.name, kind, finding.Code, strings.ToLower(finding.Code), cell(finding.Message, 160), strings.ReplaceAll(cell(fix, 100), "`", "'"))
+}
+
+// about is a duration without what differs from run to run: "9m58s" is "10m".
+func about(text string) string {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return text
+	case d >= time.Hour:
+		d = d.Round(time.Hour)
+	default:
+		d = d.Round(time.Minute)
+	}
+	whole := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(whole, zero) {
+			whole = strings.TrimSuffix(whole, zero[1:])
+		}
+	}
+	return whole
 }
 
 const (

@@ -17,12 +17,13 @@ const chunk = 500
 // Mappings lists ExternalSecrets in chunks and calls yield with each chunk as it
 // comes. It stops at yield's error. namespace "" is all namespaces.
 func Mappings(ctx context.Context, clients *kube.Clients, namespace, selector string, yield func([]eso.ExternalSecret) error) error {
-	return MappingChunks(ctx, clients, namespace, selector, func(items []eso.ExternalSecret, _ int64) error { return yield(items) })
+	return MappingChunks(ctx, clients, namespace, selector, func(list *eso.ExternalSecretList, _ int64) error { return yield(list.Items) })
 }
 
-// MappingChunks is Mappings with how many are still to come: 0 for the last chunk, -1
-// where the API server does not tell (with a selector).
-func MappingChunks(ctx context.Context, clients *kube.Clients, namespace, selector string, yield func(items []eso.ExternalSecret, left int64) error) error {
+// MappingChunks is Mappings with the whole list of each chunk, and with how many are
+// still to come: 0 for the last chunk, -1 where the API server does not tell (with a
+// selector).
+func MappingChunks(ctx context.Context, clients *kube.Clients, namespace, selector string, yield func(list *eso.ExternalSecretList, left int64) error) error {
 	options := metav1.ListOptions{Limit: chunk, LabelSelector: selector}
 	for {
 		list, err := clients.ExternalSecrets(namespace).List(ctx, options)
@@ -41,7 +42,7 @@ func MappingChunks(ctx context.Context, clients *kube.Clients, namespace, select
 				left = *list.RemainingItemCount
 			}
 		}
-		if err := yield(list.Items, left); err != nil {
+		if err := yield(list, left); err != nil {
 			return err
 		}
 		if left == 0 {

@@ -156,8 +156,12 @@ func (g *Gatherer) secretNode(ctx context.Context, d *denials, es *eso.ExternalS
 	default:
 		node.Status, node.Message = diagnose.StatusOK, keys(secret.Value.Keys)
 	}
-	if es.CreationPolicy() == eso.CreateNone && node.Status == diagnose.StatusFail {
+	absent := node.Status == diagnose.StatusFail
+	switch ready := es.Status.Ready(); {
+	case absent && es.CreationPolicy() == eso.CreateNone:
 		node.Status, node.Message = diagnose.StatusOK, "creationPolicy None makes none"
+	case absent && ready != nil && ready.Status == metav1.ConditionTrue && ready.Reason == eso.ReasonDeleted && es.DeletionPolicy() == eso.DeleteDelete:
+		node.Status, node.Message = diagnose.StatusOK, "deleted on purpose: deletionPolicy is Delete, and Vault has nothing for it any more"
 	}
 	workloads, err := g.Consumers(ctx, es.Namespace, es.TargetName())
 	if err != nil {
@@ -170,6 +174,9 @@ func (g *Gatherer) secretNode(ctx context.Context, d *denials, es *eso.ExternalS
 			how = "by environment"
 		}
 		node.Children = append(node.Children, Node{Kind: w.Kind, Namespace: es.Namespace, Name: Clean(w.Name), Message: how})
+	}
+	if absent && node.Status == diagnose.StatusOK && len(workloads) > 0 {
+		node.Status = diagnose.StatusWarn // a new Pod waits for it
 	}
 	return node
 }

@@ -36,12 +36,6 @@ func (r Resolver) Connection(ctx context.Context, store eso.Store, namespace str
 	return config, nil
 }
 
-// Admits is why a store's conditions do not admit a namespace, nil when they do; an
-// error is a *kv.Error. It asks Pass.Objects where a condition goes by labels.
-func (p *Pass) Admits(ctx context.Context, store eso.Store, namespace string) error {
-	return p.admits(ctx, store, namespace)
-}
-
 // Look opens a store whatever its class, for those who only look, and returns the
 // client of its session beside the reader. The credential is the store's own.
 func (p *Pass) Look(ctx context.Context, store eso.Store, namespace string) (kv.Reader, *vault.Client, error) {
@@ -58,7 +52,8 @@ func (p *Pass) Look(ctx context.Context, store eso.Store, namespace string) (kv.
 }
 
 // Admits returns nil when a ClusterSecretStore's conditions admit the namespace, a
-// Denied *kv.Error when they do not, and another error when that is not known.
+// Denied *kv.Error when they do not, and another error when that is not known. The
+// namespace's labels are asked for where a condition goes by them.
 func Admits(ctx context.Context, objects Objects, store eso.Store, namespace string) error {
 	return (&Pass{Objects: objects}).admits(ctx, store, namespace)
 }
