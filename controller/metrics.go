@@ -30,6 +30,9 @@ type metrics struct {
 	leader  *prometheus.GaugeVec
 
 	restarts, rivals *prometheus.CounterVec
+	// restartsOf and rivalsOf are the mappings behind their labels.
+	restartsOf owners[restartLabels]
+	rivalsOf   owners[string]
 }
 
 const syncSeconds, syncSecondsHelp = "vaultsecret_sync_duration_seconds", "Seconds that a sync took."
@@ -135,8 +138,6 @@ func setCondition(gauge *prometheus.GaugeVec, key types.NamespacedName, ready bo
 	gauge.WithLabelValues(key.Name, key.Namespace, eso.ConditionReady, is).Set(1)
 	gauge.WithLabelValues(key.Name, key.Namespace, eso.ConditionReady, opposite).Set(0)
 }
-
-func (m *metrics) forget(key types.NamespacedName) { m.mappings.forget(key) }
 
 func (m *metrics) forgetStore(s eso.Store) {
 	labels := prometheus.Labels{"name": s.Meta.Name, "namespace": s.Meta.Namespace}

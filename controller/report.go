@@ -27,6 +27,8 @@ type reporter struct {
 	restarts bool
 	// toldRival is what was last said of another controller.
 	toldRival told
+	// toldRestarts is what was said of restarts that are owed.
+	toldRestarts tellings
 }
 
 // mapping reports one mapping. The status is written only when it differs; what was

@@ -98,6 +98,18 @@ func (r *restarts) of(namespace string, now time.Time) []owed {
 	return all
 }
 
+// standing names the Secrets of a namespace with a note, by name.
+func (r *restarts) standing(namespace string) []string {
+	var names []string
+	for secret := range r.owed {
+		if secret.namespace == namespace {
+			names = append(names, secret.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // row is how often a workload was restarted in a row, and when last.
 type row struct {
 	count int

@@ -64,10 +64,13 @@ func (l *loop) restartIn(ctx context.Context, namespace string, now time.Time) {
 	bounded, cancel := context.WithTimeout(ctx, longestSync)
 	defer cancel()
 	changed := l.changedSecrets(bounded, namespace, now)
+	l.mu.Lock()
+	standing := l.restarts.standing(namespace)
+	l.mu.Unlock()
 	all, err := l.restarts.workloads.Workloads(bounded, namespace)
 	if err == nil {
 		for _, w := range all {
-			l.restartOne(bounded, w, changed, now)
+			l.restartOne(bounded, w, changed, standing, now)
 		}
 		l.missing(all, changed)
 	}
@@ -172,7 +175,7 @@ func writtenAt(secret *corev1.Secret, by []*eso.ExternalSecret) time.Time {
 
 // restartOne restarts a workload for all the Secrets that it is owed for, or leaves
 // them all.
-func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*changedSecret, now time.Time) {
+func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*changedSecret, standing []string, now time.Time) {
 	contents := map[string]string{}
 	var causes []*changedSecret
 	for _, c := range changed {
@@ -203,10 +206,11 @@ func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*chang
 		}
 		return
 	}
-	// What it was restarted for by other notes that still stand is kept on it.
-	for _, c := range changed {
-		if before := w.RestartedFor(c.secret.name); before != "" && contents[c.secret.name] == "" {
-			contents[c.secret.name] = before
+	// What it was restarted for by other notes that still stand is kept on it, whether
+	// they are looked at now or failed and wait: they would restart it once more.
+	for _, secret := range standing {
+		if before := w.RestartedFor(secret); before != "" && contents[secret] == "" {
+			contents[secret] = before
 		}
 	}
 	did, err := l.restarts.workloads.Restart(ctx, w, contents, kube.Manager)
@@ -214,7 +218,7 @@ func (l *loop) restartOne(ctx context.Context, w kube.Workload, changed []*chang
 		for _, c := range causes {
 			c.failed = errors.Join(c.failed, err) // the others go on
 		}
-		l.report.metrics.restarted(w, err)
+		l.report.metrics.restarted(w, causes, err)
 		return
 	}
 	if !did {

@@ -3,11 +3,13 @@ package controller
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -20,7 +22,7 @@ var errRestartsOff = errors.New("metadata.annotations[" + eso.AnnotationRestart 
 // restarted tells of a workload that was restarted: on it, and on the mappings of the
 // Secrets it was restarted for.
 func (r *reporter) restarted(w kube.Workload, causes []*changedSecret) {
-	r.metrics.restarted(w, nil)
+	r.metrics.restarted(w, causes, nil)
 	var names []string
 	for _, c := range causes {
 		names = append(names, c.secret.name)
@@ -45,16 +47,25 @@ func (r *reporter) restartFailed(users []*eso.ExternalSecret, secret string, err
 		err = fmt.Errorf("%w; give the controller the rights of manifests/restart", err)
 	}
 	text := engine.Printable(err.Error())
-	r.eachUser(users, corev1.EventTypeWarning, eso.EventRestartFailed, text)
-	for _, es := range users {
+	for _, es := range r.untold(users, text) {
+		r.eachUser([]*eso.ExternalSecret{es}, corev1.EventTypeWarning, eso.EventRestartFailed, text)
 		r.log.Warn("workloads could not be restarted", "namespace", es.Namespace, "name", es.Name, "secret", secret, "err", text)
 	}
 }
 
 func (r *reporter) restartHeld(users []*eso.ExternalSecret, w kube.Workload, row row) {
-	r.eachUser(users, corev1.EventTypeWarning, eso.EventRestartHeld, fmt.Sprintf(
+	text := fmt.Sprintf(
 		"%s was restarted %d times in a row, so the next restart waits until %s. Something keeps changing the Secret: its events tell when, and two ExternalSecrets may have the same target",
-		w, row.count, row.rest().UTC().Format(time.RFC3339)))
+		w, row.count, row.rest().UTC().Format(time.RFC3339))
+	r.eachUser(r.untold(users, text), corev1.EventTypeWarning, eso.EventRestartHeld, text)
+}
+
+// untold picks those of whom a text was not said lately: what is owed is looked at again
+// and again until it is done.
+func (r *reporter) untold(users []*eso.ExternalSecret, text string) []*eso.ExternalSecret {
+	return slices.DeleteFunc(slices.Clone(users), func(es *eso.ExternalSecret) bool {
+		return !r.toldRestarts.again(es.UID, text, time.Now())
+	})
 }
 
 // restartRefused tells of an annotation that has no effect. It fails nothing: the
@@ -84,10 +95,15 @@ func workloadReference(w kube.Workload) corev1.ObjectReference {
 }
 
 // restarted counts a restart, or one that failed.
-func (m *metrics) restarted(w kube.Workload, err error) {
+func (m *metrics) restarted(w kube.Workload, causes []*changedSecret, err error) {
 	result := "success"
 	if err != nil {
 		result = "error"
+	}
+	for _, c := range causes {
+		for _, es := range c.users {
+			m.restartsOf.add(restartLabels{w.Namespace, w.String()}, types.NamespacedName{Namespace: es.Namespace, Name: es.Name})
+		}
 	}
 	m.restarts.WithLabelValues(w.Namespace, w.String(), result).Inc()
 }

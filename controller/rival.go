@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/engine"
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
@@ -68,6 +69,7 @@ func (r *reporter) rival(es *eso.ExternalSecret, name, class string, now time.Ti
 	}
 	name = engine.Printable(name)
 	r.metrics.rivals.WithLabelValues(name).Inc()
+	r.metrics.rivalsOf.add(name, types.NamespacedName{Namespace: es.Namespace, Name: es.Name})
 	mend := "stop one of the two, or give the stores of one another spec.controller"
 	if name == kube.Manager {
 		mend = "run all replicas with --leader-elect and the same --leader-election-namespace, or split the namespaces by --shard"

@@ -58,6 +58,9 @@ func TestFaultMatrix(t *testing.T) {
 	}
 	matrix := "| injected fault | finds | says | fix |\n|---|---|---|---|\n" + strings.Join(rows, "\n") + "\n"
 	t.Logf("%d faults\n%s", len(rows), matrix)
+	if made := regexp.MustCompile(`\b[a-z]+-[0-9a-z]{8,}\b`).FindAllString(matrix, -1); slices.ContainsFunc(made, hasDigit) {
+		t.Errorf("the matrix has names that this run made up: %q", made)
+	}
 	if len(rows) == len(all) { // not a part of them, by -run
 		documented(t, matrix)
 	}
@@ -163,6 +166,8 @@ func (s *stack) row(f fault, finding diagnose.Finding) string {
 	}
 	return fmt.Sprintf("| %s | %s [%s](runbook.md#%s) | %s | `%s` |", f.name, kind, finding.Code, strings.ToLower(finding.Code), cell(finding.Message, 160), strings.ReplaceAll(cell(fix, 100), "`", "'"))
 }
+
+func hasDigit(text string) bool { return strings.ContainsAny(text, "0123456789") }
 
 // about is a duration without what differs from run to run: "9m58s" is "10m".
 func about(text string) string {
