@@ -17,7 +17,8 @@ type Config struct {
 	Namespace string
 	// Class serves the stores whose spec.controller is empty or the same.
 	Class string
-	// Concurrency bounds how many mappings of one store are synced at a time.
+	// Concurrency bounds how many mappings of one store are synced at a time; beside those,
+	// a fifth as many are refreshed by interval.
 	Concurrency int
 	LeaderElect bool
 	// LeaseNamespace is where the Lease is; empty is the Pod's namespace.
@@ -59,7 +60,7 @@ func (c *Config) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.Kubeconfig, "kubeconfig", c.Kubeconfig, "path of a kubeconfig; inside a cluster the Pod's own identity is used without it")
 	f.StringVar(&c.Namespace, "namespace", c.Namespace, "serve this namespace only; empty is all")
 	f.StringVar(&c.Class, "controller-class", c.Class, "serve stores whose spec.controller is empty or this")
-	f.IntVar(&c.Concurrency, "concurrency", c.Concurrency, "mappings of one store that are synced at the same time")
+	f.IntVar(&c.Concurrency, "concurrency", c.Concurrency, "mappings of one store that are synced at the same time; by interval a fifth of that")
 	f.BoolVar(&c.LeaderElect, "leader-elect", c.LeaderElect, "sync only while holding the Lease, so that several replicas can run")
 	f.StringVar(&c.LeaseNamespace, "leader-election-namespace", c.LeaseNamespace, "namespace of the Lease; empty is the Pod's own")
 	f.StringVar(&c.MetricsAddress, "metrics-bind-address", c.MetricsAddress, "host:port of /metrics; 0 is off")

@@ -32,11 +32,13 @@ type wants struct {
 	Applied string `json:"a,omitempty"`
 }
 
-// packing compresses, one mapping after the other.
+// packing compresses and expands, one mapping after the other, with what that takes held
+// once.
 type packing struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
-	flate  *flate.Writer
+	small  *flate.Writer
+	large  io.ReadCloser // a flate.Resetter
 }
 
 // pack takes what is packed out of the mapping.
@@ -50,17 +52,17 @@ func (p *packing) pack(es *eso.ExternalSecret) (*packed, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.buffer.Reset()
-	if p.flate == nil {
-		if p.flate, err = flate.NewWriter(&p.buffer, flate.BestSpeed); err != nil {
+	if p.small == nil {
+		if p.small, err = flate.NewWriter(&p.buffer, flate.BestSpeed); err != nil {
 			return nil, err
 		}
 	} else {
-		p.flate.Reset(&p.buffer)
+		p.small.Reset(&p.buffer)
 	}
-	if _, err := p.flate.Write(raw); err != nil {
+	if _, err := p.small.Write(raw); err != nil {
 		return nil, err
 	}
-	if err := p.flate.Close(); err != nil {
+	if err := p.small.Close(); err != nil {
 		return nil, err
 	}
 	spec.Data, spec.DataFrom, spec.Target.Template = nil, nil, nil
@@ -71,20 +73,31 @@ func (p *packing) pack(es *eso.ExternalSecret) (*packed, error) {
 }
 
 // unpack is the whole mapping. It fails on nothing that pack made.
-func (p *packed) unpack() (*eso.ExternalSecret, error) {
-	reader := flate.NewReader(bytes.NewReader(p.wants))
-	raw, err := io.ReadAll(reader)
-	if err != nil {
-		return nil, err
-	}
+func (p *packing) unpack(held *packed) (*eso.ExternalSecret, error) {
 	var w wants
-	if err := json.Unmarshal(raw, &w); err != nil {
+	if err := p.expand(held.wants, &w); err != nil {
 		return nil, err
 	}
-	es := p.ExternalSecret
+	es := held.ExternalSecret
 	es.Spec.Data, es.Spec.DataFrom, es.Spec.Target.Template = w.Data, w.DataFrom, w.Template
 	if w.Applied != "" {
 		es.Annotations = with(es.Annotations, corev1.LastAppliedConfigAnnotation, w.Applied)
 	}
 	return &es, nil
+}
+
+func (p *packing) expand(raw []byte, into *wants) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.large == nil {
+		p.large = flate.NewReader(nil)
+	}
+	if err := p.large.(flate.Resetter).Reset(bytes.NewReader(raw), nil); err != nil {
+		return err
+	}
+	p.buffer.Reset()
+	if _, err := p.buffer.ReadFrom(p.large); err != nil {
+		return err
+	}
+	return json.Unmarshal(p.buffer.Bytes(), into)
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestSlimMapping(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := twice.(*packed)
-	got, err := p.unpack()
+	got, err := slim.packing.unpack(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func FuzzPack(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := packed.unpack()
+		again, err := slim.packing.unpack(packed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,4 +141,36 @@ func TestWordsAreShared(t *testing.T) {
 	if len(w.known) > maxWords {
 		t.Errorf("%d words are kept, want at most %d", len(w.known), maxWords)
 	}
+}
+
+// BenchmarkPack is a mapping of ten keys as the watch brings it, and as a sync wants it.
+func BenchmarkPack(b *testing.B) {
+	es := &eso.ExternalSecret{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "db", Generation: 1}}
+	for i := range 10 {
+		key := fmt.Sprint("key-", i)
+		es.Spec.Data = append(es.Spec.Data, eso.Data{SecretKey: key, RemoteRef: eso.RemoteRef{Key: "app/db", Property: key, MetadataPolicy: "None"}})
+	}
+	var p packing
+	held, err := p.pack(es.DeepCopy())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("pack", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			one := *es
+			if _, err := p.pack(&one); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(held.wants)), "held-bytes")
+	})
+	b.Run("unpack", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := p.unpack(held); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -33,6 +33,7 @@ type Handlers struct {
 type Watches struct {
 	mappings, stores, clusterStores, secrets, configMaps, namespaces cache.SharedIndexInformer
 
+	packing *packing
 	handled []cache.InformerSynced
 }
 
@@ -68,6 +69,7 @@ func NewWatches(ctx context.Context, c *Clients, namespace string, log *slog.Log
 		w.namespaces = metadataOf("namespaces")
 	}
 	slim := newSlimming()
+	w.packing = &slim.packing
 	transforms := map[cache.SharedIndexInformer]cache.TransformFunc{
 		w.mappings: slim.mapping, w.stores: slim.store, w.clusterStores: slim.store,
 		w.secrets: slim.secret, w.configMaps: slim.configMap, w.namespaces: slim.namespace,
@@ -221,7 +223,7 @@ func (w *Watches) ExternalSecret(namespace, name string) *eso.ExternalSecret {
 	if p == nil {
 		return nil
 	}
-	es, err := p.unpack()
+	es, err := w.packing.unpack(p)
 	if err != nil {
 		panic(fmt.Sprintf("ExternalSecret %s/%s was packed badly: %T", namespace, name, err))
 	}
