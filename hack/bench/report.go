@@ -28,15 +28,25 @@ func (r result) print(out io.Writer) error {
 	row("unchanged: Vault requests per round", "%s", per(r.Unchanged.Vault, r.Unchanged.Rounds))
 	row("unchanged: Kubernetes requests per refresh", "%s", per(r.Unchanged.Kubernetes, float64(r.Unchanged.Refreshes)))
 	r.usages(row)
+	if r.Forced.Seconds > 0 {
+		r.forcedRows(row)
+	}
+	r.latencyRows(row)
+	return t.Flush()
+}
+
+func (r result) forcedRows(row func(what, value string, args ...any)) {
 	row("all forced, unchanged", "%.1f s, %.0f/s, %.0f %% of the floor, %.2f CPU s per 1000", r.Forced.Seconds, r.Forced.PerSecond, 100*r.Forced.ShareOfFloor, r.Forced.CPUPer1000)
 	row("all forced: CPU by part", "%s", shares(r.Forced.CPU))
 	row("all forced: Vault requests", "%s", per(r.Forced.Vault, 1))
-	row("all forced: Kubernetes requests per mapping", "%s", per(r.Forced.Kubernetes, n))
-	if r.Idle.New.Samples == 0 {
-		return t.Flush()
+	row("all forced: Kubernetes requests per mapping", "%s", per(r.Forced.Kubernetes, float64(r.Work.Mappings)))
+}
+
+func (r result) latencyRows(row func(what, value string, args ...any)) {
+	if r.All.Mappings > 0 {
+		row("1 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.OnePercent.Last, r.OnePercent.Mappings)
+		row("100 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.All.Last, r.All.Mappings)
 	}
-	row("1 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.OnePercent.Last, r.OnePercent.Mappings)
-	row("100 % changed: last Secret", "%.1f s after the last write (%d mappings)", r.All.Last, r.All.Mappings)
 	row("new mapping to Secret: idle, busy", "%s; %s", r.Idle.New, r.Busy.New)
 	row("force-sync to Secret: idle, busy", "%s; %s", r.Idle.Forced, r.Busy.Forced)
 	row("bare write to watch: idle, busy", "%s; %s", r.Idle.Bare, r.Busy.Bare)
@@ -52,7 +62,6 @@ func (r result) print(out io.Writer) error {
 		row("plugin: version --client, kubectl's", "%.0f ms, %.0f ms", 1000*p.Version, 1000*p.KubectlVersion)
 		row("plugin: completion of names; status -A: first row, all, peak RSS", "%.0f ms; %.0f ms, %.0f ms, %.0f MiB", 1000*p.Complete, 1000*p.FirstRow, 1000*p.Status, p.PeakRSS)
 	}
-	return t.Flush()
 }
 
 // usages prints what the controller took after the cold sync, and at the end.
@@ -82,6 +91,9 @@ func shares(parts map[string]float64) string {
 
 // String is p50/p99 in milliseconds.
 func (q quantiles) String() string {
+	if q.Samples == 0 {
+		return "not taken"
+	}
 	return fmt.Sprintf("p50 %.0f p99 %.0f ms", 1000*q.P50, 1000*q.P99)
 }
 

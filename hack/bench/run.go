@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/sandbox"
@@ -19,10 +20,9 @@ type options struct {
 	samples   int
 	// rounds of unchanged refreshes, in intervals.
 	rounds int
-	// quick ends after the unchanged refreshes, and takes no latencies.
-	quick   bool
-	hanging bool
-	soak    time.Duration
+	// skip names phases that are left out.
+	skip []string
+	soak time.Duration
 	// profiles is a directory for CPU and heap profiles, empty for none.
 	profiles string
 	progress io.Writer
@@ -91,55 +91,51 @@ func (r *run) tag() string {
 	return fmt.Sprint("bench-", r.tags)
 }
 
-// all runs every phase. The floor comes first, on an empty cluster. Until the unchanged
+// phase is one thing that is measured; short is its name for --skip, empty for what the
+// others stand on.
+type phase struct {
+	short, name string
+	do          func() error
+}
+
+// phases are in order. The floor comes first, on an empty cluster. Until the unchanged
 // refreshes no interval ends, so that nothing else goes on beside what is measured.
-func (r *run) all(ctx context.Context) (err error) {
+func (r *run) phases(ctx context.Context) []phase {
 	res := &r.result
-	phases := []struct {
-		name string
-		do   func() error
-	}{
-		{"floor", func() error { res.Floor, err = r.floor(ctx); return err }},
-		{"cold sync", func() error { return r.cold(ctx) }},
-		{"settling", func() error {
+	return []phase{
+		{"", "floor", func() (err error) { res.Floor, err = r.floor(ctx); return err }},
+		{"", "cold sync", func() error { return r.cold(ctx) }},
+		{"", "settling", func() (err error) {
 			time.Sleep(3 * time.Second)
 			if res.Settled, err = r.controller.usage(ctx); err != nil {
 				return err
 			}
 			return r.profile(ctx, "heap", "heap?gc=1")
 		}},
-		{"all forced", func() error { res.Forced, err = r.forced(ctx); return err }},
-		{"latency, idle", func() error {
-			if !r.options.quick {
-				res.Idle, err = r.latency(ctx)
-			}
-			return err
-		}},
-		{"a store that hangs", func() error {
-			if r.options.hanging && !r.options.quick {
-				res.Hanging, err = r.hanging(ctx)
-			}
-			return err
-		}},
-		{"unchanged refreshes", func() error {
-			if err := r.setInterval(ctx, 0, r.Mappings, r.Interval); err != nil {
-				return err
-			}
+		{"forced", "all forced", func() (err error) { res.Forced, err = r.forced(ctx); return err }},
+		{"idle", "latency, idle", func() (err error) { res.Idle, err = r.latency(ctx); return err }},
+		{"hanging", "a store that hangs", func() (err error) { res.Hanging, err = r.hanging(ctx); return err }},
+		{"", "refreshes by interval begin", func() error { return r.setInterval(ctx, 0, r.Mappings, r.Interval) }},
+		{"", "unchanged refreshes", func() (err error) {
 			res.Unchanged, err = r.unchanged(ctx, time.Duration(r.options.rounds)*r.Interval)
 			return err
 		}},
-		{"1 % changed", func() error { res.OnePercent, err = r.changed(ctx, max(1, r.Paths/100)); return err }},
-		{"100 % changed", func() error { res.All, err = r.changed(ctx, r.Paths); return err }},
-		{"latency while all refresh", func() error { res.Busy, err = r.busyLatency(ctx); return err }},
-		{"soak", func() error { res.Soak, err = r.soak(ctx, r.options.soak); return err }},
-		{"end", func() error { res.End, err = r.controller.usage(ctx); return err }},
-		{"plugin", func() error { res.Plugin, err = r.plugin(ctx); return err }},
+		{"changed", "1 % changed", func() (err error) { res.OnePercent, err = r.changed(ctx, max(1, r.Paths/100)); return err }},
+		{"changed", "100 % changed", func() (err error) { res.All, err = r.changed(ctx, r.Paths); return err }},
+		{"busy", "latency while all refresh", func() (err error) { res.Busy, err = r.busyLatency(ctx); return err }},
+		{"", "soak", func() (err error) { res.Soak, err = r.soak(ctx, r.options.soak); return err }},
+		{"", "end", func() (err error) { res.End, err = r.controller.usage(ctx); return err }},
+		{"plugin", "plugin", func() (err error) { res.Plugin, err = r.plugin(ctx); return err }},
 	}
-	if r.options.quick {
-		phases = phases[:7]
-	}
+}
+
+// all runs every phase that is not skipped.
+func (r *run) all(ctx context.Context) error {
 	begin := time.Now()
-	for _, phase := range phases {
+	for _, phase := range r.phases(ctx) {
+		if phase.short != "" && slices.Contains(r.options.skip, phase.short) {
+			continue
+		}
 		fmt.Fprintf(r.options.progress, "%6.1f s  %d mappings: %s\n", time.Since(begin).Seconds(), r.Mappings, phase.name)
 		stop := r.profileCPU(ctx, phase.name)
 		if err := errors.Join(phase.do(), stop()); err != nil {
