@@ -186,13 +186,13 @@ func (s *setupOptions) explain(err error) error {
 	case errors.As(err, &rights):
 		return fail(err, "nothing was changed; use a token whose policies allow this, as docs/security.md lists it, or the root token right after init")
 	case errors.Is(err, kube.ErrChanged):
-		return fail(err, "somebody else is at work on the store: look at it, then run the same command again")
+		return fail(err, "somebody else is at work on it: look at it, then run the same command again")
 	}
 	switch kv.KindOf(err) {
 	case kv.Unreachable:
 		return fail(err, "say how Vault is reached from here with --vault-addr or --port-forward")
 	case kv.BadCredential:
-		return fail(err, "nothing was changed; log in with vault login, or give another token with --vault-token-file")
+		return fail(err, "log in with vault login, or give another token with --vault-token-file")
 	}
 	return err
 }
@@ -221,23 +221,6 @@ func (s *setupOptions) finish(ctx context.Context, plan bootstrap.Plan, facts bo
 	}
 	s.close(plan, apply)
 	return s.manifest(plan, want)
-}
-
-// stopped says what state was left.
-func (s *setupOptions) stopped(err error) error {
-	err = s.explain(err)
-	var e *exitError
-	if errors.As(err, &e) && e.hint != "" && len(s.done) == 0 {
-		return err
-	}
-	left := "nothing was changed"
-	if len(s.done) > 0 && s.dryRun == "none" {
-		left = "the steps above stay done, and the store still logs in as before; mend this and run the same command again, which goes on from here"
-		if _, switched := s.done[bootstrap.PartStore]; switched {
-			left = "the store has its new login; run the same command again for the rest"
-		}
-	}
-	return fail(err, left)
 }
 
 func (s *setupOptions) say(step bootstrap.Step, trouble error) {

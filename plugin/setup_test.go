@@ -3,6 +3,10 @@ package plugin
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -209,4 +213,30 @@ func TestNeverShowsACredentialOfSetup(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Where the answer to the first step is lost, it is not said that nothing was changed.
+func TestSetupSaysWhatWasLeft(t *testing.T) {
+	sb := shared.Sandbox(t)
+	namespace, _ := scene(t, sb)
+	target, err := url.Parse(sb.VaultAddress(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.Method != http.MethodGet && strings.Contains(r.Request.URL.Path, "/sys/policies/acl/") {
+				panic(http.ErrAbortHandler)
+			}
+			return nil
+		},
+	})
+	defer server.Close()
+	t.Setenv("VAULT_TOKEN", sb.RootToken)
+	line := "setup --store=SecretStore/vault --audit-file=none --yes -n " + namespace
+	says(t, sb, line+" --vault-addr="+server.URL, ExitFailed, "error: policy vaultsecret-"+namespace+"-vault: ", "; whether this step was done is not known; nothing else was changed\n", "hint: ")
+	t.Setenv("VAULT_ADDR", sb.VaultAddress(0))
+	says(t, sb, line, ExitOK, "is ready")
+	says(t, sb, line, ExitOK, "Nothing to do.")
 }

@@ -36,12 +36,15 @@ type carrying struct {
 	p     Plan
 	f     *Facts
 	apply kube.Applier
+	// left is what the step that is being done leaves if it fails now.
+	left leaving
 }
 
 // Apply carries a plan out, in its order. When it fails in between, what was done stays
 // and is used by the next run, which plans what is left: the store is changed by the
 // last write but one, after its new login was seen to work, and the credential that was
-// replaced ends after that. It returns the store as it should be.
+// replaced ends after that. It returns the store as it should be; its errors are
+// *StoppedError.
 func (g Ground) Apply(ctx context.Context, p Plan, f Facts, how Carry) (eso.Store, error) {
 	s := p.Setup
 	c := &carrying{
@@ -52,9 +55,10 @@ func (g Ground) Apply(ctx context.Context, p Plan, f Facts, how Carry) (eso.Stor
 		if step.Action == Keep || how.ServerDryRun && !step.inKubernetes() {
 			continue
 		}
+		c.left = leaving{}
 		err := c.do(ctx, step)
 		if err != nil && step.Part != PartAudit {
-			return eso.Store{}, fmt.Errorf("%s: %w", step.Target, err)
+			return eso.Store{}, stopped(step, err, c.left)
 		}
 		how.Say(step, err)
 	}
@@ -87,7 +91,7 @@ func (c *carrying) do(ctx context.Context, step Step) error {
 	case PartRole:
 		return c.role(ctx)
 	case PartAccount:
-		return c.apply.ServiceAccount(ctx, &corev1.ServiceAccount{ObjectMeta: c.s.object(s.Account)})
+		return c.apply.NewServiceAccount(ctx, &corev1.ServiceAccount{ObjectMeta: c.s.object(s.Account)})
 	case PartBinding:
 		return c.binding(ctx)
 	case PartCredential:
@@ -117,6 +121,7 @@ func (c *carrying) mount(ctx context.Context) error {
 	if err := c.Vault.EnableKV(ctx, c.s.Mount, madeBySetup); err != nil {
 		return err
 	}
+	c.left.is("the mount is made")
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
@@ -160,13 +165,14 @@ func (c *carrying) role(ctx context.Context) (err error) {
 	if err := c.Vault.WriteAppRole(ctx, c.s.AuthPath, c.s.Role, c.s.appRole()); err != nil {
 		return err
 	}
+	c.left.is("the role is written")
 	c.f.RoleID, err = c.Vault.RoleID(ctx, c.s.AuthPath, c.s.Role)
 	return err
 }
 
 // binding lets the ServiceAccount have tokens reviewed.
 func (c *carrying) binding(ctx context.Context) error {
-	return c.apply.ClusterRoleBinding(ctx, c.s.object(Place{Name: c.s.bindingName()}), "system:auth-delegator", c.s.Account.Namespace, c.s.Account.Name)
+	return c.apply.NewClusterRoleBinding(ctx, c.s.object(Place{Name: c.s.bindingName()}), "system:auth-delegator", c.s.Account.Namespace, c.s.Account.Name)
 }
 
 // settled calls until the answer is no refusal, for a few seconds: right after something

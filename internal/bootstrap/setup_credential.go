@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/redact"
 	"vaultsecret.io/kubectl-vaultsecret/internal/vault"
@@ -17,7 +21,7 @@ func (c *carrying) credential(ctx context.Context) error {
 	switch {
 	case c.ServerDryRun:
 		return c.secret(ctx, redact.Bytes("dry run"), "", "")
-	case c.p.renews(c.s):
+	case c.p.renews():
 		return c.Vault.RenewAccessor(ctx, c.f.Secret.Accessor)
 	case c.s.Method == MethodToken:
 		token, err := c.Vault.NewPeriodicToken(ctx, []string{c.s.Policy}, c.s.Period, FieldManager, c.s.mark())
@@ -28,22 +32,53 @@ func (c *carrying) credential(ctx context.Context) error {
 		if c.f.Token != nil {
 			replaced = c.f.Secret.Accessor
 		}
-		if err := c.secret(ctx, token.ID, token.Accessor, replaced); err != nil {
-			return errors.Join(err, c.Vault.RevokeAccessor(context.WithoutCancel(ctx), token.Accessor))
-		}
-		return nil
+		return c.undone(ctx, c.kept(ctx, token.ID, token.Accessor, replaced), "token", token.Accessor, func(ctx context.Context) error {
+			return c.Vault.RevokeAccessor(ctx, token.Accessor)
+		})
 	}
 	id, err := c.Vault.NewSecretID(ctx, c.s.AuthPath, c.s.Role, c.s.mark())
 	if err != nil {
 		return err
 	}
 	if err = c.opens(ctx, id.Value); err == nil {
-		err = c.secret(ctx, id.Value, id.Accessor, "")
+		err = c.kept(ctx, id.Value, id.Accessor, "")
 	}
-	if err != nil {
-		return errors.Join(err, c.Vault.DestroySecretID(context.WithoutCancel(ctx), c.s.AuthPath, c.s.Role, id.Accessor))
+	return c.undone(ctx, err, "secret_id", id.Accessor, func(ctx context.Context) error {
+		return c.Vault.DestroySecretID(ctx, c.s.AuthPath, c.s.Role, id.Accessor)
+	})
+}
+
+// undone ends a new credential that err kept from its Secret. One that may be there all
+// the same is left alone: a store may log in with it.
+func (c *carrying) undone(ctx context.Context, err error, what, accessor string, end func(context.Context) error) error {
+	if err == nil || c.left.known {
+		return err
 	}
-	return nil
+	if problem := end(context.WithoutCancel(ctx)); problem != nil {
+		c.left.is(fmt.Sprintf("the new %s (accessor %s) is in no Secret, and whether it lives on is not known", what, accessor))
+		return errors.Join(err, problem)
+	}
+	c.left.is("")
+	return err
+}
+
+// kept puts a new credential into its Secret. Where the answer is lost, the Secret tells
+// whether it is there.
+func (c *carrying) kept(ctx context.Context, value redact.Bytes, accessor, replaced string) error {
+	err := c.secret(ctx, value, accessor, replaced)
+	if err == nil || refused(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	now, problem := c.Clients.Secrets(c.s.Secret.Namespace).Get(ctx, c.s.Secret.Name, metav1.GetOptions{})
+	switch {
+	case problem == nil && now.Annotations[AnnotationAccessor] == accessor:
+		return nil
+	case problem != nil && !apierrors.IsNotFound(problem):
+		c.left.is(fmt.Sprintf("whether Secret %s holds the new credential (accessor %s) is not known", c.s.Secret, accessor))
+	}
+	return err
 }
 
 // opens logs in with a new secret_id before it takes the place of one that serves, and
@@ -64,11 +99,13 @@ func (c *carrying) opens(ctx context.Context, secretID redact.Bytes) error {
 	return c.Vault.WithToken(token.ID).RevokeSelf(ctx)
 }
 
+// secret writes the Secret, on condition that it is as it was looked at, or not there.
 func (c *carrying) secret(ctx context.Context, value redact.Bytes, accessor, replaced string) error {
 	secret := &corev1.Secret{
 		ObjectMeta: c.s.object(c.s.Secret), Type: corev1.SecretTypeOpaque,
 		Data: map[string][]byte{c.s.credentialKey(): value.Reveal()},
 	}
+	secret.UID, secret.ResourceVersion = types.UID(c.f.Secret.UID), c.f.Secret.ResourceVersion
 	for name, value := range map[string]string{AnnotationAccessor: accessor, AnnotationReplaced: replaced} {
 		if value != "" {
 			secret.Annotations[name] = value
@@ -89,7 +126,10 @@ func (c *carrying) old(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, accessor := range ended {
+	for i, accessor := range ended {
+		if i > 0 {
+			c.left.is("not all of the replaced credentials have ended")
+		}
 		var err error
 		if c.s.Method == MethodToken {
 			err = c.Vault.RevokeAccessor(ctx, accessor)
@@ -101,7 +141,8 @@ func (c *carrying) old(ctx context.Context) error {
 		}
 	}
 	if c.s.Method == MethodToken {
-		return c.apply.Unannotate(ctx, c.s.Secret.Namespace, c.s.Secret.Name, AnnotationReplaced)
+		c.left.is("the replaced token has ended, and the Secret still names it")
+		return c.apply.Unannotate(ctx, c.s.Secret.Namespace, c.s.Secret.Name, types.UID(c.f.Secret.UID), AnnotationReplaced, ended[len(ended)-1])
 	}
 	return nil
 }

@@ -42,11 +42,12 @@ type Object struct {
 	Accessor, Replaced string
 	// Filled says that the Secret has a value under the key.
 	Filled bool
-	UID    string
+	// UID and ResourceVersion are the object as it was looked at.
+	UID, ResourceVersion string
 }
 
 func objectOf(m metav1.ObjectMeta) Object {
-	o := Object{Exists: true, UID: string(m.UID)}
+	o := Object{Exists: true, UID: string(m.UID), ResourceVersion: m.ResourceVersion}
 	if m.Labels[LabelMadeBy] == FieldManager {
 		o.For = m.Annotations[AnnotationSetup]
 	}
@@ -150,6 +151,8 @@ type Step struct {
 	Target string
 	// Why it is done, or what about it is worth knowing; may be empty.
 	Why string
+	// Renews says that a credential lives longer and is not replaced.
+	Renews bool
 	// Diff lists what changes, a line each, by name: never a value of a secret.
 	Diff []string
 }

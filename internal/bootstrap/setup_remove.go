@@ -169,7 +169,7 @@ func RemovalNeeds(p Plan) []Need {
 }
 
 // Remove carries a removal out, the store first: from then on nobody logs in with what
-// goes after it.
+// goes after it. Its errors are *StoppedError.
 func (g Ground) Remove(ctx context.Context, p Plan, f Facts, how Carry) error {
 	s := p.Setup
 	apply := kube.Applier{Clients: g.Clients, Manager: FieldManager, DryRun: how.ServerDryRun}
@@ -191,7 +191,7 @@ func (g Ground) Remove(ctx context.Context, p Plan, f Facts, how Carry) error {
 			err = g.removeInVault(ctx, s, step, f)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", step.Target, err)
+			return stopped(step, err, leaving{})
 		}
 		how.Say(step, nil)
 	}

@@ -111,7 +111,7 @@ func (s Setup) credentialNeeds(p Plan, role string) Need {
 	switch {
 	case s.Method == MethodAppRole:
 		return Need{role + "/secret-id", []string{"update"}}
-	case p.renews(s):
+	case p.renews():
 		return Need{"auth/token/renew-accessor", []string{"update"}}
 	}
 	return Need{"auth/token/create-orphan", []string{"sudo", "update"}}

@@ -236,7 +236,7 @@ func (p *Plan) creates(part Part) bool {
 func (s Setup) planLife(step *Step, f *Facts) {
 	if s.Method == MethodToken {
 		if f.Token != nil && f.Token.TTL > 0 && f.Token.TTL < s.Period*2/3 {
-			step.Action, step.Why = Update, "renewed: it would end in "+span(f.Token.TTL)
+			step.Action, step.Renews, step.Why = Update, true, "renewed: it would end in "+span(f.Token.TTL)
 		}
 		return
 	}
@@ -251,7 +251,7 @@ func (s Setup) planLife(step *Step, f *Facts) {
 }
 
 // renews reports whether the credential is renewed and not replaced.
-func (p Plan) renews(s Setup) bool {
+func (p Plan) renews() bool {
 	step, _ := p.Step(PartCredential)
-	return s.Method == MethodToken && strings.HasPrefix(step.Why, "renewed: ")
+	return step.Renews
 }

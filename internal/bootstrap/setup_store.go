@@ -209,7 +209,7 @@ func planOld(p *Plan, s Setup, f Facts) {
 func (s Setup) replaced(p Plan, f Facts) []string {
 	var ended []string
 	credential, _ := p.Step(PartCredential)
-	renewed := credential.Action == Update && !p.renews(s)
+	renewed := credential.Action == Update && !p.renews()
 	switch s.Method {
 	case MethodAppRole:
 		for _, id := range f.SecretIDs {

@@ -176,7 +176,7 @@ func TestSetupGoesOnAfterAFailure(t *testing.T) {
 		}
 		limited := s.ground
 		limited.Clients = clients
-		if _, err := s.carry(limited, plan, facts); err == nil || !strings.Contains(err.Error(), "applying Secret") {
+		if _, err := s.carry(limited, plan, facts); err == nil || !strings.Contains(err.Error(), "creating Secret") {
 			t.Fatalf("error %v", err)
 		}
 		if ids, err := s.ground.Vault.SecretIDs(t.Context(), s.want.AuthPath, s.want.Role); err != nil || len(ids) > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,8 +17,9 @@ import (
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
 
-// Applier writes objects for a person: by server-side apply under its own field
-// manager.
+// Applier writes objects for a person, under its own field manager, on condition that
+// each is as it was looked at: what was not there is created, and what somebody else made
+// meanwhile stays theirs (ErrChanged).
 type Applier struct {
 	Clients *Clients
 	Manager string
@@ -25,56 +27,70 @@ type Applier struct {
 	DryRun bool
 }
 
-type patcher[T any] interface {
-	Patch(ctx context.Context, name string, kind types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (T, error)
+func (a Applier) dryRun() []string {
+	if a.DryRun {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
 }
 
 func (a Applier) options() metav1.PatchOptions {
-	o := metav1.PatchOptions{FieldManager: a.Manager}
-	if a.DryRun {
-		o.DryRun = []string{metav1.DryRunAll}
-	}
-	return o
+	return metav1.PatchOptions{FieldManager: a.Manager, DryRun: a.dryRun()}
 }
 
-// apply takes over what other managers say of the same fields: the caller has made sure
-// that the object is its own.
-func apply[T any](ctx context.Context, a Applier, client patcher[T], name string, object any) error {
-	body, err := json.Marshal(object)
+func (a Applier) creation() metav1.CreateOptions {
+	return metav1.CreateOptions{FieldManager: a.Manager, DryRun: a.dryRun()}
+}
+
+// created names the act of a creation that failed.
+func created(what string, err error, sent *corev1.Secret) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("creating %s: %w: somebody else made it", what, ErrChanged)
+	}
+	return told("creating "+what, err, sent)
+}
+
+// Secret creates a Secret, or applies it server-side when its metadata tell which one was
+// looked at (UID and resourceVersion): what other managers say of the same fields is taken
+// over then. Neither its values nor what admission says of them get into an error.
+func (a Applier) Secret(ctx context.Context, s *corev1.Secret) error {
+	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}
+	what, client := "Secret "+s.Namespace+"/"+s.Name, a.Clients.Secrets(s.Namespace)
+	if s.UID == "" {
+		_, err := client.Create(ctx, s, a.creation())
+		return created(what, err, s)
+	}
+	body, err := json.Marshal(s)
 	if err != nil {
-		return errors.New("encoding the object")
+		return errors.New("encoding the Secret")
 	}
 	options, force := a.options(), true
 	options.Force = &force
-	_, err = client.Patch(ctx, name, types.ApplyPatchType, body, options)
-	return err
+	_, err = client.Patch(ctx, s.Name, types.ApplyPatchType, body, options)
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsConflict(err) || replacedUID(err):
+		return fmt.Errorf("applying %s: %w", what, ErrChanged)
+	}
+	return told("applying "+what, err, s)
 }
 
-// Secret applies a Secret. Neither its values nor what admission says of them get into
-// an error.
-func (a Applier) Secret(ctx context.Context, s *corev1.Secret) error {
-	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}
-	if err := apply(ctx, a, a.Clients.Secrets(s.Namespace), s.Name, s); err != nil {
-		return told("applying Secret "+s.Namespace+"/"+s.Name, err, s)
-	}
-	return nil
-}
-
-// ServiceAccount applies a ServiceAccount.
-func (a Applier) ServiceAccount(ctx context.Context, s *corev1.ServiceAccount) error {
-	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"}
-	if err := apply(ctx, a, a.Clients.ServiceAccounts(s.Namespace), s.Name, s); err != nil {
-		return told("applying ServiceAccount "+s.Namespace+"/"+s.Name, err, nil)
-	}
-	return nil
+// NewServiceAccount creates a ServiceAccount.
+func (a Applier) NewServiceAccount(ctx context.Context, s *corev1.ServiceAccount) error {
+	_, err := a.Clients.ServiceAccounts(s.Namespace).Create(ctx, s, a.creation())
+	return created("ServiceAccount "+s.Namespace+"/"+s.Name, err, nil)
 }
 
 // bindings are ClusterRoleBindings, which are written and read here as the API has them:
 // a typed client of their group would serve nothing else.
 var bindings = schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"}
 
-// ClusterRoleBinding applies a ClusterRoleBinding of one ServiceAccount.
-func (a Applier) ClusterRoleBinding(ctx context.Context, m metav1.ObjectMeta, role, namespace, account string) error {
+// NewClusterRoleBinding creates a ClusterRoleBinding of one ServiceAccount.
+func (a Applier) NewClusterRoleBinding(ctx context.Context, m metav1.ObjectMeta, role, namespace, account string) error {
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": bindings.GroupVersion().String(), "kind": "ClusterRoleBinding",
 		"metadata": map[string]any{"name": m.Name, "labels": m.Labels, "annotations": m.Annotations},
@@ -84,14 +100,11 @@ func (a Applier) ClusterRoleBinding(ctx context.Context, m metav1.ObjectMeta, ro
 	if err != nil {
 		return errors.New("encoding the object")
 	}
-	options, force := a.options(), true
-	options.Force = &force
-	request := a.Clients.core.Patch(types.ApplyPatchType).AbsPath("apis", bindings.Group, bindings.Version, bindings.Resource, m.Name)
-	_, err = request.VersionedParams(&options, metav1.ParameterCodec).SetHeader("Accept", runtime.ContentTypeJSON).Body(body).DoRaw(ctx)
-	if err != nil {
-		return told("applying ClusterRoleBinding "+m.Name, err, nil)
-	}
-	return nil
+	options := a.creation()
+	request := a.Clients.core.Post().AbsPath("apis", bindings.Group, bindings.Version, bindings.Resource)
+	_, err = request.VersionedParams(&options, metav1.ParameterCodec).SetHeader("Accept", runtime.ContentTypeJSON).
+		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(body).DoRaw(ctx)
+	return created("ClusterRoleBinding "+m.Name, err, nil)
 }
 
 // ClusterRoleBinding reads the metadata of a ClusterRoleBinding.
@@ -102,15 +115,13 @@ func (c *Clients) ClusterRoleBinding(ctx context.Context, name string) (*metav1.
 // NewStore creates a store.
 func (a Applier) NewStore(ctx context.Context, s eso.Store) error {
 	var err error
+	meta := metav1.ObjectMeta{Namespace: s.Meta.Namespace, Name: s.Meta.Name, Labels: s.Meta.Labels, Annotations: s.Meta.Annotations}
 	if s.Cluster() {
-		err = apply(ctx, a, a.Clients.ClusterSecretStores(), s.Meta.Name, StoreManifest(s))
+		_, err = a.Clients.ClusterSecretStores().Create(ctx, &eso.ClusterSecretStore{ObjectMeta: meta, Spec: *s.Spec}, a.creation())
 	} else {
-		err = apply(ctx, a, a.Clients.SecretStores(s.Meta.Namespace), s.Meta.Name, StoreManifest(s))
+		_, err = a.Clients.SecretStores(meta.Namespace).Create(ctx, &eso.SecretStore{ObjectMeta: meta, Spec: *s.Spec}, a.creation())
 	}
-	if err != nil {
-		return told("creating "+s.String(), err, nil)
-	}
-	return nil
+	return created(s.String(), err, nil)
 }
 
 // StoreLogin gives a store another login in one write, whoever wrote the old one. The
@@ -151,17 +162,26 @@ func testFailed(err error) bool {
 	return details == nil || len(details.Causes) == 0
 }
 
-// Unannotate takes an annotation from a Secret.
-func (a Applier) Unannotate(ctx context.Context, namespace, name, annotation string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{annotation: nil}}})
+// Unannotate takes an annotation of a known value from the Secret of the UID.
+func (a Applier) Unannotate(ctx context.Context, namespace, name string, uid types.UID, annotation, value string) error {
+	path := "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(annotation)
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": uid},
+		{"op": "test", "path": path, "value": value},
+		{"op": "remove", "path": path},
+	})
 	if err != nil {
 		return errors.New("encoding the annotation")
 	}
-	_, err = a.Clients.Secrets(namespace).Patch(ctx, name, types.MergePatchType, patch, a.options())
-	if err != nil {
-		return told("changing Secret "+namespace+"/"+name, err, nil)
+	what := "changing Secret " + namespace + "/" + name
+	_, err = a.Clients.Secrets(namespace).Patch(ctx, name, types.JSONPatchType, patch, a.options())
+	switch {
+	case err == nil:
+		return nil
+	case testFailed(err):
+		return fmt.Errorf("%s: %w", what, ErrChanged)
 	}
-	return nil
+	return told(what, err, nil)
 }
 
 // StoreManifest is a store as it stands in Git: no status, and of the metadata only
@@ -183,7 +203,7 @@ func StoreManifest(s eso.Store) map[string]any {
 // Delete deletes a Secret, ServiceAccount, ClusterRoleBinding or store of the UID; one
 // that is gone, or was made anew, is no error.
 func (a Applier) Delete(ctx context.Context, kind, namespace, name string, uid types.UID) error {
-	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(uid)), DryRun: a.options().DryRun}
+	options := metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(uid)), DryRun: a.dryRun()}
 	var err error
 	switch kind {
 	case "Secret":
