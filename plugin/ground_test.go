@@ -20,23 +20,31 @@ import (
 func viewer(t *testing.T, sb *sandbox.Sandbox, namespace string, core ...string) string {
 	t.Helper()
 	name := "viewer-" + namespace
-	rbac := sb.Client().RbacV1()
+	for _, resource := range []string{eso.ExternalSecrets, eso.SecretStores} {
+		may(t, sb, namespace, name, eso.Group, resource, "get", "list", "watch")
+	}
+	for _, resource := range core {
+		may(t, sb, namespace, name, "", resource, "get", "list", "watch")
+	}
+	return name
+}
+
+// may gives a user a right in the namespace.
+func may(t *testing.T, sb *sandbox.Sandbox, namespace, user, group, resource string, verbs ...string) {
+	t.Helper()
+	rbac, name := sb.Client().RbacV1(), user+"-"+resource
 	if _, err := rbac.Roles(namespace).Create(t.Context(), &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{eso.Group}, Resources: []string{eso.ExternalSecrets, eso.SecretStores}, Verbs: []string{"get", "list", "watch"}},
-			{APIGroups: []string{""}, Resources: append([]string{}, core...), Verbs: []string{"get", "list", "watch"}},
-		},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := rbac.RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: name}},
+		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: user}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	return name
 }
 
 // says checks an invocation's exit code and parts of what it prints.

@@ -32,7 +32,8 @@ func newMappingDeleteCommand(o *Options) *cobra.Command {
 		Short: "Remove an ExternalSecret, and say what becomes of its Secret",
 		Long: "Under creationPolicy Owner the Secret goes with the ExternalSecret; otherwise it stays as it is. With --keep-secret it\n" +
 			"stays in any case: the API server's garbage collector takes the ownership away before the ExternalSecret goes, and the\n" +
-			"labels by which a later mapping of the same name would take it for its own are removed. Vault is not touched.",
+			"labels by which a later mapping of the same name would take it for its own are removed. If it breaks off, run it again:\n" +
+			"it finds the Secret that the ExternalSecret left, and completes. Vault is not touched.",
 		Example: "  kubectl vaultsecret mapping delete -n apps api-db\n\n" +
 			"  # Give up the mapping, not the Secret\n  kubectl vaultsecret mapping delete -n apps api-db --keep-secret --yes",
 		Args:              exactly(1),
@@ -55,6 +56,9 @@ func (m *mappingDelete) run(ctx context.Context, name string) error {
 	}
 	defer m.close(ctx)
 	es, err := m.mapping(ctx, m.clients, name)
+	if err != nil && m.keep {
+		return m.complete(ctx, name, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -147,7 +151,7 @@ func (m *mappingDelete) remove(ctx context.Context, es *eso.ExternalSecret, secr
 		return err
 	}
 	if m.keep && secret != nil {
-		if err := m.letGo(ctx, secret); err != nil {
+		if err := m.letGo(ctx, secret.ObjectMeta, es.Name); err != nil {
 			return err
 		}
 	}
@@ -192,30 +196,4 @@ func (m *mappingDelete) awaitGone(ctx context.Context, es *eso.ExternalSecret) e
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// letGo removes what names the mapping from the Secret that stays.
-func (m *mappingDelete) letGo(ctx context.Context, secret *corev1.Secret) error {
-	name := secret.Namespace + "/" + secret.Name
-	now, err := m.clients.Secrets(secret.Namespace).Get(ctx, secret.Name, metav1.GetOptions{})
-	switch {
-	case err != nil:
-		return fmt.Errorf("the ExternalSecret is gone, and Secret %s could not be looked at: %w", name, err)
-	case now.UID != secret.UID:
-		return fmt.Errorf("the ExternalSecret is gone, and Secret %s was made anew by somebody else meanwhile", name)
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid":         now.UID,
-		"labels":      map[string]any{eso.LabelManaged: nil, eso.LabelCreatedBy: nil},
-		"annotations": map[string]any{eso.AnnotationDataHash: nil, eso.AnnotationSource: nil},
-	}})
-	if err != nil {
-		return err
-	}
-	if _, err := m.clients.Secrets(secret.Namespace).Patch(ctx, secret.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: pluginManager}); err != nil {
-		return fail(fmt.Errorf("the ExternalSecret is gone and Secret %s stays, with its labels: %w", name, err),
-			fmt.Sprintf("remove them: kubectl -n %s label secret %s %s- %s-", secret.Namespace, secret.Name, eso.LabelManaged, eso.LabelCreatedBy))
-	}
-	fmt.Fprintf(m.ErrOut, "Secret %s stays; no mapping keeps it up to date any more.\n", name)
-	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -117,24 +116,6 @@ func writers(t *testing.T, sb *sandbox.Sandbox, namespace string) [][]string {
 	}
 }
 
-// mayRead lets a user read a core resource of the namespace.
-func mayRead(t *testing.T, sb *sandbox.Sandbox, namespace, user, resource string) {
-	t.Helper()
-	rbac := sb.Client().RbacV1()
-	if _, err := rbac.Roles(namespace).Create(t.Context(), &rbacv1.Role{
-		ObjectMeta: metav1.ObjectMeta{Name: user + "-" + resource},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{resource}, Verbs: []string{"get", "list"}}},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := rbac.RoleBindings(namespace).Create(t.Context(), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: user + "-" + resource}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user + "-" + resource},
-		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: user}},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A server that only a SecretStore names gets the caller's token from none of the
 // commands that write, whatever --yes says: the caller names the server, or an
 // administrator's ClusterSecretStore does.
@@ -156,7 +137,7 @@ func TestNeverSendsTheCallersTokenWhereOnlyATenantSays(t *testing.T) {
 		}
 	}
 	as := viewer(t, sb, namespace)
-	mayRead(t, sb, namespace, as, "secrets")
+	may(t, sb, namespace, as, "", "secrets", "get")
 	says(t, sb, "setup --store=SecretStore/vault --audit-file=none --yes -n "+namespace+" --as="+as, ExitFailed, "your Vault token is not sent", "as far as is known (listing ClusterSecretStores: ")
 	if l.heard(sb.RootToken) {
 		t.Error("the token was sent although it is not known what ClusterSecretStores name")
