@@ -129,7 +129,7 @@ func mappingHistory(es *eso.ExternalSecret, all []gather.History, now time.Time)
 		case h.KVVersion == 1:
 		default:
 			p.Error = h.Versions.Why
-			p.guess(h)
+			p.guess(h, es.Namespace)
 		}
 		m.Paths = append(m.Paths, p)
 	}
@@ -137,9 +137,10 @@ func mappingHistory(es *eso.ExternalSecret, all []gather.History, now time.Time)
 }
 
 // guess fills in the two versions that are known without the metadata.
-func (p *PathHistory) guess(h gather.History) {
+func (p *PathHistory) guess(h gather.History, namespace string) {
 	if h.Denied {
 		p.Error = fmt.Sprintf("the store's credential may not read %s, so only the newest version is known; it needs: path %q { capabilities = [\"read\"] }", h.Metadata, h.Metadata)
+		p.Error += "; where setup made its policy: kubectl vaultsecret setup -n " + namespace + " --store " + h.Store.String() + " --with-metadata"
 	}
 	if p.InCluster > 0 && p.InCluster != h.Newest.Value {
 		p.Versions = append(p.Versions, VersionHistory{Version: p.InCluster, State: "unknown", InCluster: true})

@@ -63,7 +63,7 @@ func (s *setupOptions) complete(ctx context.Context, store *eso.Store) error {
 	w.AuditFile, w.Server = s.audit, s.server
 	w.Defaulted = map[bootstrap.Setting]bool{}
 	for _, setting := range []bootstrap.Setting{
-		bootstrap.TokenTTL, bootstrap.TokenMaxTTL, bootstrap.TokenCIDRs, bootstrap.SecretIDTTL, bootstrap.SecretIDCIDRs, bootstrap.KubernetesHost,
+		bootstrap.TokenTTL, bootstrap.TokenMaxTTL, bootstrap.TokenCIDRs, bootstrap.SecretIDTTL, bootstrap.SecretIDCIDRs, bootstrap.KubernetesHost, bootstrap.WithMetadata,
 	} {
 		w.Defaulted[setting] = !s.given(string(setting))
 	}

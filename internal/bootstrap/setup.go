@@ -67,6 +67,10 @@ type Setup struct {
 	Defaulted map[Setting]bool
 	// Rotate replaces the credential although it serves.
 	Rotate bool
+	// Metadata lets the policy read the metadata of what it reads, in KV v2.
+	Metadata bool
+	// AssumeUnused removes although not all stores can be seen.
+	AssumeUnused bool
 	// Cluster tells this cluster from others that use the same Vault: the UID of
 	// namespace kube-system, "" when that cannot be read.
 	Cluster string
@@ -83,6 +87,7 @@ const (
 	SecretIDTTL    Setting = "secret-id-ttl"
 	SecretIDCIDRs  Setting = "secret-id-bound-cidrs"
 	KubernetesHost Setting = "kubernetes-host"
+	WithMetadata   Setting = "with-metadata"
 )
 
 // keeping fills the settings that nobody gave from what is there.
@@ -100,6 +105,9 @@ func (s Setup) keeping(f Facts) Setup {
 	if r := f.AppRole; r != nil && s.ourRole(r.TokenSettings) {
 		keep(SecretIDTTL, func() { s.SecretIDTTL = r.SecretIDTTL })
 		keep(SecretIDCIDRs, func() { s.SecretIDCIDRs = r.SecretIDBoundCIDRs })
+	}
+	if owner, ours := readPolicy(f.Policy); ours {
+		keep(WithMetadata, func() { s.Metadata = owner.metadata })
 	}
 	if c := f.KubernetesConfig; c != nil {
 		keep(KubernetesHost, func() {

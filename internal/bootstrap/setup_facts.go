@@ -105,6 +105,8 @@ type Sharers struct {
 	Old []string
 	// Role lists the stores, this one included, that log in by the role.
 	Role []string
+	// Unseen says what could not be listed; gathered for a removal only.
+	Unseen []string
 }
 
 // Part is what a step is about. Steps come, and are done, in this order: whatever a

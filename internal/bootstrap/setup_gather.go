@@ -55,16 +55,20 @@ func (g Ground) Facts(ctx context.Context, s Setup) (Facts, error) {
 	if err != nil {
 		return f, err
 	}
+	if err := g.lookAtStores(ctx, s, &f); err != nil {
+		return f, err
+	}
 	return f, g.tryCredential(ctx, s, &f)
 }
 
+// look gathers all but the other stores and what the credential is good for.
 func (g Ground) look(ctx context.Context, s Setup) (Facts, error) {
 	f := Facts{Now: g.Now()}
 	if err := g.Allowed(ctx, readingNeeds(s)); err != nil {
 		return f, err
 	}
 	for _, look := range []func(context.Context, Setup, *Facts) error{
-		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookAtStore, g.lookAtMappings, g.lookAtStores,
+		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookAtStore, g.lookAtMappings,
 	} {
 		if err := look(ctx, s, &f); err != nil {
 			return f, err

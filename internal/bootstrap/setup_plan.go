@@ -128,7 +128,7 @@ func planAudit(p *Plan, s Setup, f *Facts) error {
 
 func planPolicy(p *Plan, s Setup, f *Facts) error {
 	owner, ours := readPolicy(f.Policy)
-	m := madeFor{store: s.StoreName(), cluster: s.Cluster, further: s.Paths}
+	m := madeFor{store: s.StoreName(), cluster: s.Cluster, further: s.Paths, metadata: s.Metadata && f.kvVersion() == 2}
 	switch {
 	case f.PolicyFound && !ours:
 		return &ConflictError{
@@ -147,9 +147,15 @@ func planPolicy(p *Plan, s Setup, f *Facts) error {
 		m.cluster = owner.cluster
 	}
 	var left []string
-	p.Rules, left = Rules(s.Mount, f.kvVersion(), f.Wants, m.further, f.Mounts)
+	p.Rules, left = Rules(s.Mount, f.kvVersion(), f.Wants, Further{Paths: m.further, Metadata: m.metadata}, f.Mounts)
 	p.policy = policyText(m, p.Rules)
 	p.Notices = append(p.Notices, left...)
+	switch {
+	case s.Metadata && !m.metadata:
+		p.notice("--with-metadata has no use here: KV v1 keeps no metadata")
+	case s.Metadata && s.Defaulted[WithMetadata]:
+		p.notice("reading metadata stays allowed, as an earlier run was told; --with-metadata=false takes it away")
+	}
 	if len(p.Rules) == 0 {
 		p.notice("no ExternalSecret reads from the store yet, so its policy allows nothing: name paths beforehand with --path, or run setup again afterwards")
 	}

@@ -149,6 +149,17 @@ func TestPlanSetupAgain(t *testing.T) {
 			s.Defaulted = map[Setting]bool{TokenTTL: true}
 		}, nil},
 		{"rotate", MethodAppRole, func(s *Setup, _ *Facts) { s.Rotate = true }, []string{"credential update", "verify check", "old-credential delete"}},
+		{"metadata, as asked for", MethodAppRole, func(s *Setup, _ *Facts) { s.Metadata = true }, []string{"policy update", "verify check"}},
+		{"metadata, as an earlier run was told", MethodAppRole, func(s *Setup, f *Facts) {
+			s.Metadata = true
+			*f = done(t, *s, empty())
+			s.Metadata, s.Defaulted = false, map[Setting]bool{WithMetadata: true}
+		}, nil},
+		{"metadata no longer", MethodAppRole, func(s *Setup, f *Facts) {
+			s.Metadata = true
+			*f = done(t, *s, empty())
+			s.Metadata = false
+		}, []string{"policy update", "verify check"}},
 		{"a stray secret_id of an earlier run", MethodAppRole, func(s *Setup, f *Facts) {
 			f.SecretIDs = append(f.SecretIDs, vault.SecretID{Accessor: "b", Metadata: s.mark()})
 		}, []string{"verify check", "old-credential delete"}},

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// The first lines of a policy that setup made say for whom, and which paths were given
-// beside the mappings'.
+// The first lines of a policy that setup made say for whom, and what was asked for beside
+// what the mappings read.
 const (
 	policyMark    = "# Made by kubectl vaultsecret setup for "
 	policyCluster = " in cluster "
 	policyFurther = "# Further paths: "
+	policyMeta    = "# With the metadata of each path (--with-metadata)."
 	policyAdvice  = "# Do not edit: setup writes it anew from what the ExternalSecrets read."
 )
 
@@ -19,6 +20,8 @@ const (
 type madeFor struct {
 	store, cluster string
 	further        []string
+	// metadata says that reading metadata was asked for.
+	metadata bool
 }
 
 // policyText is the policy of rules; the same rules give the same text. Each rule is
@@ -31,6 +34,9 @@ func policyText(m madeFor, rules []Rule) string {
 	lines = append(lines, policyAdvice)
 	if len(m.further) > 0 {
 		lines = append(lines, policyFurther+strings.Join(m.further, ", "))
+	}
+	if m.metadata {
+		lines = append(lines, policyMeta)
 	}
 	for _, r := range rules {
 		lines = append(lines, ruleLine(r))
@@ -55,6 +61,7 @@ func readPolicy(text string) (madeFor, bool) {
 		if paths, ok := strings.CutPrefix(line, policyFurther); ok {
 			m.further = strings.Split(paths, ", ")
 		}
+		m.metadata = m.metadata || line == policyMeta
 	}
 	return m, true
 }

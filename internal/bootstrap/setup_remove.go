@@ -15,6 +15,9 @@ import (
 // RemovalFacts gathers what PlanRemove takes. Whether the credential serves is no matter.
 func (g Ground) RemovalFacts(ctx context.Context, s Setup) (Facts, error) {
 	f, err := g.look(ctx, s)
+	if err == nil {
+		err = g.lookAtEveryStore(ctx, s, &f)
+	}
 	if err != nil || f.Auth[s.AuthPath].Description != madeBySetup || s.Method == MethodToken {
 		return f, err
 	}
@@ -34,12 +37,16 @@ func (g Ground) RemovalFacts(ctx context.Context, s Setup) (Facts, error) {
 //	auth method       enabled by setup, and no other role is left in it
 //	audit device      enabled by setup, and --audit-file=none says that it shall go
 //
-// It refuses while a store that stays logs in with any of it.
+// It refuses while a store that stays logs in with any of it, and where that cannot be seen
+// unless s.AssumeUnused.
 func PlanRemove(s Setup, f Facts) (Plan, error) {
 	if err := stillUsed(s, f); err != nil {
 		return Plan{}, err
 	}
 	p := Plan{Setup: s}
+	if unseen := f.Others.Unseen; len(unseen) > 0 {
+		p.notice("whether another store logs in with any of it is not known: you may not list " + several(unseen))
+	}
 	gone := func(part Part, target string) { p.add(Step{Part: part, Action: Delete, Target: target}) }
 	if f.Store != nil && s.madeStore(f) && slices.Contains(s.users(f), s.StoreName()) {
 		gone(PartStore, s.StoreName())
@@ -127,13 +134,29 @@ func stillUsed(s Setup, f Facts) error {
 		}
 		users = slices.DeleteFunc(users, func(name string) bool { return name == s.StoreName() })
 	}
-	if len(users) == 0 {
+	switch unseen := f.Others.Unseen; {
+	case len(users) > 0:
+	case len(unseen) == 0 || s.AssumeUnused:
 		return nil
+	default:
+		return &ConflictError{
+			What: "whether another store logs in with what would be removed is not known: you may not list " + several(unseen),
+			Fix:  "have it run by somebody who may list stores in all namespaces; or go on without knowing: --assume-unused",
+		}
 	}
 	return &ConflictError{
 		What: fmt.Sprintf("%s still logs in with what would be removed", strings.Join(users, ", ")),
 		Fix:  "give it another login, or delete it, first",
 	}
+}
+
+// several names the first few.
+func several(names []string) string {
+	const few = 5
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
 // roleSettings is what the role that is there says of its tokens; nil without one.

@@ -56,6 +56,17 @@ type Rule struct {
 	Why []string
 }
 
+// Further is what is allowed beside what the mappings read. Metadata is for KV v2 alone.
+type Further struct {
+	// Paths are relative to the mount, as in Setup.
+	Paths []string
+	// Metadata lets the metadata of each path be read too.
+	Metadata bool
+}
+
+// byMetadata is who wants a rule on metadata that no mapping reads.
+const byMetadata = "--with-metadata"
+
 // rules collects rules by path.
 type rules map[string]*Rule
 
@@ -85,10 +96,11 @@ func with(set []string, more ...string) []string {
 //	                          read          MOUNT/data/FOLDER/*
 //	                                        (KV v1: both on MOUNT/FOLDER/*)
 //	find by tags              also read     MOUNT/metadata/FOLDER/*
+//	Further.Metadata          read          MOUNT/metadata/… for each of these
 //
 // A path counts only below a KV mount of the store's version: mappings are written by
 // people who must not widen the policy to the rest of Vault.
-func Rules(mount string, version int, wants []Want, further []string, mounts map[string]vault.MountInfo) (sorted []Rule, left []string) {
+func Rules(mount string, version int, wants []Want, further Further, mounts map[string]vault.MountInfo) (sorted []Rule, left []string) {
 	found := rules{}
 	leave := map[string]bool{}
 	for _, w := range wants {
@@ -97,9 +109,17 @@ func Rules(mount string, version int, wants []Want, further []string, mounts map
 			continue
 		}
 		found.want(w, mount, version)
+		if path := vault.MetadataPath(mount, version, w.Ref.Key); further.Metadata && w.Find {
+			found.allow(path+"/*", byMetadata, "read")
+		} else if further.Metadata {
+			found.allow(path, byMetadata, "read")
+		}
 	}
-	for _, path := range further {
+	for _, path := range further.Paths {
 		found.allow(vault.DataPath(mount, version, path), "--path "+path, "read")
+		if further.Metadata {
+			found.allow(vault.MetadataPath(mount, version, path), byMetadata, "read")
+		}
 	}
 	return slices.SortedFunc(values(found), func(a, b Rule) int { return cmp.Compare(a.Path, b.Path) }), slices.Sorted(maps.Keys(leave))
 }

@@ -38,7 +38,7 @@ func TestRules(t *testing.T) {
 		{"find in KV v1", "secret", 1, find("app", false), []string{`path "secret/app/*" { capabilities = ["list", "read"] }`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			rules, left := Rules(c.mount, c.version, []Want{c.want}, nil, kvMounts("secret", c.version))
+			rules, left := Rules(c.mount, c.version, []Want{c.want}, Further{}, kvMounts("secret", c.version))
 			var got []string
 			for _, r := range rules {
 				got = append(got, ruleLine(r))
@@ -47,6 +47,28 @@ func TestRules(t *testing.T) {
 				t.Errorf("rules %q (left out: %q), want %q", got, left, c.rules)
 			}
 		})
+	}
+}
+
+// --with-metadata lets the metadata of exactly the paths be read whose data may be, and the
+// policy remembers that it was asked for.
+func TestRulesWithMetadata(t *testing.T) {
+	wants := []Want{{Mapping: "x/y", Ref: kv.Ref{Key: "app/db"}}, {Mapping: "x/z", Find: true, Ref: kv.Ref{Key: "team"}}}
+	rules, _ := Rules("secret", 2, wants, Further{Paths: []string{"more/*"}, Metadata: true}, kvMounts("secret", 2))
+	m := madeFor{store: "ClusterSecretStore/vault", metadata: true}
+	text := policyText(m, rules)
+	want := []string{
+		`path "secret/data/app/db" { capabilities = ["read"] }`, `path "secret/data/more/*" { capabilities = ["read"] }`, `path "secret/data/team/*" { capabilities = ["read"] }`,
+		`path "secret/metadata/app/db" { capabilities = ["read"] }`, `path "secret/metadata/more/*" { capabilities = ["read"] }`, `path "secret/metadata/team/*" { capabilities = ["list", "read"] }`,
+	}
+	if got := ruleLines(text); !slices.Equal(got, want) {
+		t.Errorf("rules %q, want %q", got, want)
+	}
+	if back, ours := readPolicy(text); !ours || !back.metadata {
+		t.Errorf("read back as %+v, %t", back, ours)
+	}
+	if back, _ := readPolicy(policyText(madeFor{store: "ClusterSecretStore/vault"}, rules)); back.metadata {
+		t.Error("a policy that nobody asked it for counts as one")
 	}
 }
 
@@ -77,7 +99,7 @@ func TestNeverWidensAPolicyByAKey(t *testing.T) {
 		{"", 2, "sys/data/x"},
 		{"", 2, "nowhere/x"},
 	} {
-		rules, left := Rules(c.mount, c.version, []Want{{Mapping: "tenant/es", Ref: kv.Ref{Key: c.key}}}, nil, mounts)
+		rules, left := Rules(c.mount, c.version, []Want{{Mapping: "tenant/es", Ref: kv.Ref{Key: c.key}}}, Further{}, mounts)
 		if len(rules) > 0 {
 			t.Errorf("key %q is allowed %q", c.key, rules[0].Path)
 		}
@@ -119,7 +141,7 @@ func TestWants(t *testing.T) {
 // The same rules give the same text, which says for whom it is and what was added.
 func TestPolicyText(t *testing.T) {
 	m := madeFor{store: "ClusterSecretStore/vault", cluster: "uid", further: []string{"app/*", "b"}}
-	rules, _ := Rules("secret", 2, []Want{{Mapping: "x/y", Ref: kv.Ref{Key: "z"}}, {Mapping: "v/w", Ref: kv.Ref{Key: "z"}}}, m.further, kvMounts("secret", 2))
+	rules, _ := Rules("secret", 2, []Want{{Mapping: "x/y", Ref: kv.Ref{Key: "z"}}, {Mapping: "v/w", Ref: kv.Ref{Key: "z"}}}, Further{Paths: m.further}, kvMounts("secret", 2))
 	text := policyText(m, rules)
 	back, ours := readPolicy(text)
 	if !ours || back.store != m.store || back.cluster != m.cluster || !slices.Equal(back.further, m.further) {

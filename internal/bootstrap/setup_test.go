@@ -271,7 +271,7 @@ func TestRulesOnVault(t *testing.T) {
 			}
 		}
 		reader := func(w Want) *vault.Client {
-			rules, left := Rules(mount, version, []Want{w}, nil, mounts)
+			rules, left := Rules(mount, version, []Want{w}, Further{}, mounts)
 			if len(left) > 0 {
 				t.Fatalf("left out: %q", left)
 			}
