@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.1.0-dev)
 PKG     := vaultsecret.io/kubectl-vaultsecret
 LDFLAGS := -s -w -X $(PKG)/internal/version.Version=$(VERSION)
-GO      := go build -buildvcs=false -ldflags '$(LDFLAGS)'
+GO      := CGO_ENABLED=0 go build -buildvcs=false -ldflags '$(LDFLAGS)'
 TOOLS   := bin/controller-gen bin/staticcheck bin/gofumpt
 SANDBOX ?= /tmp/vaultsecret-sandbox
 
@@ -74,7 +74,7 @@ release-snapshot: ## Build archives, checksums and the krew manifest into dist/
 	go run ./hack/release --version $(VERSION) --out dist
 
 image: ## Build the controller's container image (needs docker)
-	CGO_ENABLED=0 GOOS=linux $(GO) -o dist/image/vaultsecret-controller ./cmd/vaultsecret-controller
+	GOOS=linux $(GO) -o dist/image/vaultsecret-controller ./cmd/vaultsecret-controller
 	docker build -f hack/Dockerfile -t vaultsecret-controller:$(VERSION) dist/image
 
 clean: ## Remove bin/ and dist/
