@@ -8,9 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,8 +19,15 @@ import (
 // longestCompletion bounds what a person waits for after the Tab key.
 const longestCompletion = 2 * time.Second
 
-// maxCompletions bounds how many names one Tab asks for.
-const maxCompletions = 1000
+// namesAtOnce is how many names one request asks for. An API server that is left alone
+// answers so many in half a second; in ten chunks it takes more than twice as long, and
+// a prefix, of which it knows nothing, may be that of the last.
+const namesAtOnce = 10_000
+
+// completing is the time of one completion, from all that it asks.
+func completing(c *cobra.Command) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.Context(), longestCompletion)
+}
 
 // completeMappings completes names of ExternalSecrets that are not named yet.
 func (o *Options) completeMappings(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -31,7 +35,9 @@ func (o *Options) completeMappings(c *cobra.Command, args []string, prefix strin
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := o.listNames(c.Context(), eso.Resource(eso.ExternalSecrets), namespace, prefix)
+	ctx, cancel := completing(c)
+	defer cancel()
+	names := o.listNames(ctx, eso.Resource(eso.ExternalSecrets), namespace, prefix)
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), cobra.ShellCompDirectiveNoFileComp
 }
 
@@ -41,14 +47,18 @@ func (o *Options) completeStores(c *cobra.Command, _ []string, prefix string) ([
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := append(o.listNames(c.Context(), eso.Resource(eso.SecretStores), namespace, prefix),
-		o.listNames(c.Context(), eso.Resource(eso.ClusterSecretStores), "", prefix)...)
+	ctx, cancel := completing(c)
+	defer cancel()
+	names := append(o.listNames(ctx, eso.Resource(eso.SecretStores), namespace, prefix),
+		o.listNames(ctx, eso.Resource(eso.ClusterSecretStores), "", prefix)...)
 	slices.Sort(names)
 	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (o *Options) completeNamespaces(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return o.listNames(c.Context(), corev1.SchemeGroupVersion.WithResource("namespaces"), "", prefix), cobra.ShellCompDirectiveNoFileComp
+	ctx, cancel := completing(c)
+	defer cancel()
+	return o.listNames(ctx, corev1.SchemeGroupVersion.WithResource("namespaces"), "", prefix), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (o *Options) completeContexts(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -65,7 +75,7 @@ func (o *Options) completePods(c *cobra.Command, _ []string, prefix string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), longestCompletion)
+	ctx, cancel := completing(c)
 	defer cancel()
 	pods, err := clients.VaultPods(ctx, o.vaultNamespace())
 	if err != nil {
@@ -78,37 +88,21 @@ func (o *Options) completePods(c *cobra.Command, _ []string, prefix string) ([]s
 	return startingWith(names, prefix), cobra.ShellCompDirectiveNoFileComp
 }
 
-// listNames lists by metadata only, in chunks, until there are enough or the time is
-// over: what was found by then is better than nothing. Whatever else goes wrong
-// completes nothing more.
+// listNames lists the names of a kind that start with prefix. What was found until the
+// time was over is better than nothing; whatever else goes wrong completes nothing more.
 func (o *Options) listNames(ctx context.Context, resource schema.GroupVersionResource, namespace, prefix string) []string {
 	clients, err := o.clients()
 	if err != nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, longestCompletion)
-	defer cancel()
 	var names []string
-	options := metav1.ListOptions{Limit: 250} // the first ones come soon
-	for {
-		list, err := clients.Metadata.Resource(resource).Namespace(namespace).List(ctx, options)
-		if err != nil {
-			break
+	_ = clients.Names(ctx, resource, namespace, namesAtOnce, func(chunk []string) { // nobody could be told
+		for _, name := range startingWith(chunk, prefix) {
+			names = append(names, kube.Printable(name, 253))
 		}
-		_ = meta.EachListItem(list, func(object runtime.Object) error {
-			if accessor, err := meta.Accessor(object); err == nil {
-				names = append(names, kube.Printable(accessor.GetName(), 253))
-			}
-			return nil
-		})
-		names = startingWith(names, prefix)
-		if options.Continue = list.GetContinue(); options.Continue == "" || len(names) >= maxCompletions {
-			break
-		}
-		options.Limit = maxCompletions // and the rest in few requests
-	}
+	})
 	slices.Sort(names)
-	return names[:min(len(names), maxCompletions)]
+	return names
 }
 
 func startingWith(names []string, prefix string) []string {

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/gather"
+	"vaultsecret.io/kubectl-vaultsecret/internal/kube"
 )
 
 // Exit codes of every command.
@@ -61,12 +63,14 @@ func finish(err error, command string, stderr io.Writer) int {
 			return code
 		}
 	}
-	fmt.Fprintf(stderr, "error: %s\n", strings.TrimSpace(gather.Clean(err.Error())))
+	fmt.Fprintf(stderr, "error: %s\n", strings.TrimSpace(gather.Clean(text(err))))
 	var u *usageError
 	switch {
 	case errors.As(err, &u):
 		hint = ""
 		fmt.Fprintf(stderr, "See '%s --help'\n", command)
+	case hint == "" && silent(err) != nil:
+		hint = "is the API server well, and the way to it? --request-timeout=DURATION waits longer, --request-timeout=0 for ever"
 	case hint == "" && apierrors.IsForbidden(err):
 		hint = "your own rights do not reach; ask for the verb and resource named above"
 	}
@@ -78,4 +82,20 @@ func finish(err error, command string, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "hint: %s\n", strings.Join(lines, "\n"))
 	}
 	return code
+}
+
+// text is what an error says; of an API server that is silent it says which one, and not
+// each time the path that was asked for.
+func text(err error) string {
+	var asked *url.Error
+	if silence := silent(err); silence != nil && errors.As(err, &asked) {
+		return strings.Replace(err.Error(), asked.Error(), silence.Error(), 1)
+	}
+	return err.Error()
+}
+
+func silent(err error) *kube.SilentError {
+	var silence *kube.SilentError
+	errors.As(err, &silence)
+	return silence
 }

@@ -62,6 +62,21 @@ func says(t *testing.T, sb *sandbox.Sandbox, line string, want int, parts ...str
 	return output
 }
 
+// completes is what kubectl gets for the words of a command line, the last of which is
+// begun.
+func completes(t *testing.T, sb *sandbox.Sandbox, words ...string) []string {
+	t.Helper()
+	var out, errOut screen
+	if code := Complete(t.Context(), append([]string{"--kubeconfig=" + sb.Kubeconfig()}, words...), streamsTo(&out, &errOut)); code != ExitOK {
+		t.Errorf("completion: exit code %d:\n%s%s", code, out.String(), errOut.String())
+	}
+	names, ended := strings.CutSuffix(out.String(), ":4\n") // and no files
+	if !ended {
+		t.Errorf("completion:\n%s%s", out.String(), errOut.String())
+	}
+	return strings.Fields(names)
+}
+
 // Who may read mappings and not Secrets: what is not seen is unknown, never good and
 // never missing.
 func TestWithoutTheRightToSecrets(t *testing.T) {
@@ -85,6 +100,9 @@ func TestWithoutTheRightToSecrets(t *testing.T) {
 		}
 	}
 	says(t, sb, "diagnose api-db --short"+as, ExitFailed, "nothing failed", "unknown")
+	if names := completes(t, sb, append(strings.Fields("status"+as), "api")...); len(names) != 1 || names[0] != "api-db" {
+		t.Errorf("completion: %s", names)
+	}
 	says(t, sb, "tree api-db"+as, ExitOK, "Secret api-db", "you may not get secrets in "+namespace)
 	says(t, sb, "diff api-db"+as, 2, "nothing to compare with")
 	says(t, sb, "history api-db"+as, ExitFailed, "error: "+namespace+"/api-db")
@@ -123,8 +141,8 @@ func TestWithoutCRDs(t *testing.T) {
 	says(t, bare, "diagnose api-db", ExitBad, "✗ VS102", "← root cause", "kubectl apply -k manifests/crds")
 	says(t, bare, "diagnose --preflight", ExitBad, "✗ VS102")
 	says(t, bare, "diff --all", 2, "does not serve external-secrets.io/v1")
-	if output := says(t, bare, "__complete status api", ExitOK); strings.Contains(output, "api-db") {
-		t.Errorf("completion: %s", output)
+	if names := completes(t, bare, "status", "api"); len(names) > 0 {
+		t.Errorf("completion: %s", names)
 	}
 }
 
@@ -191,8 +209,56 @@ func TestAPIServerThatDoesNotAnswer(t *testing.T) {
 	says(t, sb, "status"+at, ExitFailed, "error: listing ExternalSecrets: ")
 	says(t, sb, "diagnose api-db"+at, ExitFailed, "✗ VS101", "no answer in time", "← root cause")
 	says(t, sb, "events"+at, ExitFailed, "error: ")
-	says(t, sb, "__complete status"+at+" api", ExitOK)
 	gone := " -n default --server=http://127.0.0.1:1"
 	says(t, sb, "status"+gone, ExitFailed, "error: listing ExternalSecrets: ", "connection refused")
 	says(t, sb, "diagnose api-db"+gone, ExitFailed, "✗ VS101", "connection refused")
+}
+
+// Without --request-timeout a server that says nothing is given up all the same, by
+// name, with the flag that changes it.
+func TestSilentAPIServerIsGivenUp(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	server := "http://" + listener.Addr().String()
+	for _, line := range []string{"status -A", "status api-db", "diff api-db", "tree --all", "history --all", "mapping list", "events --all"} {
+		var out, errOut screen
+		o := newOptions(streamsTo(&out, &errOut))
+		o.patience = 50 * time.Millisecond
+		root := newRoot(o)
+		root.SetArgs(append(strings.Fields(line), "--server="+server))
+		err := root.ExecuteContext(t.Context())
+		if code := finish(err, "kubectl vaultsecret", &errOut); code == ExitOK {
+			t.Errorf("%s: exit code %d", line, code)
+		}
+		for _, want := range []string{"error: ", ": no answer in time: nothing came from " + server + " for 50ms\n", "hint: ", "--request-timeout"} {
+			if !strings.Contains(errOut.String(), want) {
+				t.Errorf("%s does not say %q:\n%s%s", line, want, out.String(), errOut.String())
+			}
+		}
+		if strings.Contains(errOut.String(), "/apis/") {
+			t.Errorf("%s speaks of paths:\n%s", line, errOut.String())
+		}
+	}
+}
+
+// Completion from a server that says nothing ends by itself, without a word.
+func TestCompletionFromASilentAPIServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, line := range []string{"status api", "mapping create x --store v", "status --namespace a", "unseal --pod v"} {
+		var out, errOut screen
+		args := append([]string{"--server=http://" + listener.Addr().String()}, strings.Fields(line)...)
+		if code := Complete(t.Context(), args, streamsTo(&out, &errOut)); code != ExitOK || strings.Contains(out.String()+errOut.String(), "error") {
+			t.Errorf("%s: exit code %d:\n%s%s", line, code, out.String(), errOut.String())
+		}
+		if text := out.String(); text != ":4\n" { // no files either
+			t.Errorf("%s: %q", line, text)
+		}
+	}
 }

@@ -140,11 +140,13 @@ func (m *mappingImport) awaitFirst(ctx context.Context, es *eso.ExternalSecret) 
 	return nil
 }
 
-// completeSecrets completes names of Secrets, by metadata alone.
+// completeSecrets completes names of Secrets; nothing else of them comes here.
 func (o *Options) completeSecrets(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	namespace, _, err := o.namespace()
 	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return o.listNames(c.Context(), corev1.SchemeGroupVersion.WithResource("secrets"), namespace, prefix), cobra.ShellCompDirectiveNoFileComp
+	ctx, cancel := completing(c)
+	defer cancel()
+	return o.listNames(ctx, corev1.SchemeGroupVersion.WithResource("secrets"), namespace, prefix), cobra.ShellCompDirectiveNoFileComp
 }

@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -39,25 +41,42 @@ type Options struct {
 	redirected *sync.Once
 	// Verbosity is client-go's log level; bodies are never logged.
 	Verbosity int
+
+	// patience is how long the API server may be silent, where --request-timeout
+	// does not say how long an answer may take.
+	patience       time.Duration
+	requestTimeout *pflag.Flag
 }
+
+// longestSilence is how long the API server may be silent before a read of it is given
+// up. kubectl waits for ever.
+const longestSilence = 30 * time.Second
 
 // mostVerbose is the highest log level at which client-go shows requests and headers (the
 // Authorization masked); above it would show bodies, and with them Secrets.
 const mostVerbose = 7
 
 func newOptions(streams genericiooptions.IOStreams) *Options {
-	flags := genericclioptions.NewConfigFlags(true)
-	flags.WrapConfigFn = func(c *rest.Config) *rest.Config {
-		c.UserAgent = version.UserAgent("kubectl-vaultsecret")
-		return c
+	o := &Options{IOStreams: streams, Flags: genericclioptions.NewConfigFlags(true), redirected: new(sync.Once), patience: longestSilence}
+	o.Flags.WrapConfigFn = o.configure
+	o.Flags.WithWarningPrinter(streams)
+	return o
+}
+
+// configure names the plugin to the API server, and does not wait for it for ever.
+func (o *Options) configure(c *rest.Config) *rest.Config {
+	c.UserAgent = version.UserAgent("kubectl-vaultsecret")
+	if o.requestTimeout == nil || !o.requestTimeout.Changed {
+		kube.LimitPatience(c, o.patience)
 	}
-	flags.WithWarningPrinter(streams)
-	return &Options{IOStreams: streams, Flags: flags, redirected: new(sync.Once)}
+	return c
 }
 
 func (o *Options) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	o.Flags.AddFlags(flags)
+	o.requestTimeout = flags.Lookup("request-timeout")
+	o.requestTimeout.Usage += fmt.Sprintf(" Where it is not given, a read from which nothing comes for %s is given up.", longestSilence)
 	flags.BoolVar(&o.NonInteractive, "non-interactive", false, "never ask; fail where an answer would be needed")
 	flags.StringVar(&o.Color, "color", "auto", "colour: auto, always or never; auto honours a terminal, TERM=dumb and NO_COLOR")
 	flags.StringVar(&o.VaultAddr, "vault-addr", "", "address of Vault; VAULT_ADDR, else the store's server, when empty")

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -57,7 +56,7 @@ func (o *Options) completeOf(c *cobra.Command, args []string, prefix string, of 
 	if err != nil || nsErr != nil || len(args) != 1 {
 		return nil, directive
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), longestCompletion)
+	ctx, cancel := completing(c)
 	defer cancel()
 	es, err := clients.ExternalSecrets(namespace).Get(ctx, args[0], metav1.GetOptions{})
 	if err != nil {

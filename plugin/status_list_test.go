@@ -42,6 +42,9 @@ func TestLongStatusIsOneTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if names := completes(t, sb, "status", "-n", namespace, "app-05"); len(names) != 10 || names[0] != "app-0500" || names[9] != "app-0509" {
+		t.Errorf("completion: %s", names)
+	}
 	output, code := invoke(t, sb, "status", "-n", namespace)
 	if code != ExitBad {
 		t.Errorf("exit code %d", code)

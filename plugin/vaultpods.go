@@ -52,7 +52,7 @@ func (o *Options) completeInstances(c *cobra.Command, _ []string, prefix string)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), longestCompletion)
+	ctx, cancel := completing(c)
 	defer cancel()
 	pods, err := clients.VaultPods(ctx, o.vaultNamespace())
 	if err != nil {
