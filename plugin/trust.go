@@ -86,9 +86,9 @@ func (o *Options) completeServers(c *cobra.Command, _ []string, prefix string) (
 	if errors.Join(err, problem) != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(c.Context(), longestCompletion)
+	ctx, cancel := completing(c)
 	defer cancel()
-	stores, err := clients.SecretStores(namespace).List(ctx, metav1.ListOptions{Limit: maxCompletions})
+	stores, err := clients.SecretStores(namespace).List(ctx, metav1.ListOptions{Limit: 1000})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
