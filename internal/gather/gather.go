@@ -60,7 +60,7 @@ type Gatherer struct {
 	rights      memo[pathKey, map[string][]string]
 	siblings    memo[pathKey, []string]
 	workloads   memo[string, []workload]
-	secrets     memo[string, map[string]SecretOverview]
+	secrets     memo[string, *secretList]
 	access      memo[string, access]
 }
 

@@ -127,14 +127,20 @@ func Controller(es *eso.ExternalSecret) string {
 	return "unknown"
 }
 
-// secretOverview reads metadata only: one list a namespace or, for those who may not
-// list, a get for each.
+// secretOverview reads metadata only: by a list of the namespace or, for those who may
+// not list, by a get for each.
 func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d *denials) diagnose.Fact[SecretOverview] {
-	all, err := g.secrets.get(es.Namespace, func() (map[string]SecretOverview, error) {
-		return g.listSecrets(ctx, es.Namespace)
+	all, _ := g.secrets.get(es.Namespace, func() (*secretList, error) { return new(secretList), nil })
+	seen, err := all.get(es.TargetName(), func(next string) (*metav1.PartialObjectMetadataList, error) {
+		ctx, cancel := g.limited(ctx)
+		defer cancel()
+		return secretPage(ctx, g.Clients, es.Namespace, next)
 	})
 	if err == nil {
-		return diagnose.Known(all[es.TargetName()])
+		return diagnose.Known(seen)
+	}
+	if !apierrors.IsForbidden(err) {
+		return diagnose.Unknown[SecretOverview](d.reason("list secrets in "+es.Namespace, err))
 	}
 	ctx, cancel := g.limited(ctx)
 	defer cancel()
@@ -146,25 +152,6 @@ func (g *Gatherer) secretOverview(ctx context.Context, es *eso.ExternalSecret, d
 		return diagnose.Unknown[SecretOverview](d.reason("get secrets in "+es.Namespace, err))
 	}
 	return diagnose.Known(secretOf(meta))
-}
-
-func (g *Gatherer) listSecrets(ctx context.Context, namespace string) (map[string]SecretOverview, error) {
-	ctx, cancel := g.limited(ctx)
-	defer cancel()
-	found := map[string]SecretOverview{}
-	options := metav1.ListOptions{Limit: chunk}
-	for {
-		list, err := g.Clients.Metadata.Resource(secrets()).Namespace(namespace).List(ctx, options)
-		if err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			found[list.Items[i].Name] = secretOf(&list.Items[i])
-		}
-		if options.Continue = list.Continue; list.Continue == "" {
-			return found, nil
-		}
-	}
 }
 
 func secretOf(meta *metav1.PartialObjectMetadata) SecretOverview {
