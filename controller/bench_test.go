@@ -28,10 +28,15 @@ type always struct {
 }
 
 func (a always) Outline(string, string) (*eso.ExternalSecret, string) {
+	if a.es == nil {
+		return nil, ""
+	}
 	return a.es, eso.SyncedResourceVersion(&a.es.ObjectMeta)
 }
 
 func (a always) ExternalSecret(string, string) *eso.ExternalSecret { return a.es }
+
+func (a always) RestartPending(string, string) string { return "" }
 
 func (a always) SecretVersion(string, string) (string, bool) { return "5", true }
 

@@ -12,7 +12,7 @@ import (
 type breaker struct {
 	failures int
 	kind     kv.Kind
-	since    time.Time // of the last failure
+	since    time.Time // of the last failure, or of the answer after the last
 	probing  bool
 }
 
@@ -33,10 +33,10 @@ func (b *breaker) probe() time.Time {
 }
 
 // down records a failure of the store as a whole. The failures of one pass count
-// once: they all tell of the same moment.
+// once: they all tell of the same moment. What started before an answer tells nothing.
 func (b *breaker) down(kind kv.Kind, started, now time.Time) {
 	b.probing = false
-	if b.failures > 0 && started.Before(b.since) {
+	if started.Before(b.since) {
 		return
 	}
 	b.failures++
@@ -44,8 +44,17 @@ func (b *breaker) down(kind kv.Kind, started, now time.Time) {
 }
 
 // up closes the breaker and reports whether it was open.
-func (b *breaker) up() bool {
+func (b *breaker) up(now time.Time) bool {
 	was := b.isOpen()
-	*b = breaker{}
+	if was {
+		*b = breaker{since: now}
+	}
 	return was
+}
+
+// outdated reports whether a task that was picked at a time is to be picked anew: its pass
+// knows its stores as down, and they are up again; or as up, it waits for nobody, and they
+// are down.
+func (b *breaker) outdated(picked time.Time, urgent bool) bool {
+	return picked.Before(b.since) && !(b.isOpen() && urgent)
 }

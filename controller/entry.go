@@ -39,9 +39,12 @@ type entry struct {
 	// due by time and past an open breaker.
 	look, urgent bool
 	// force makes it due whatever the schedule says.
-	force   bool
-	running bool
-	told    told
+	force bool
+	// running is true from when a pass picked it until the outcome is settled, waits until
+	// its turn comes, if only the time made it due; ticket tells the task that has it.
+	running, waits bool
+	ticket         uint32
+	told           told
 	// toldRestart is what was said of its restart annotation.
 	toldRestart told
 	// written is the status that was written last, over the object at that

@@ -29,6 +29,13 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 		return nil
 	}
 	key := types.NamespacedName{Namespace: es.Namespace, Name: es.Name}
+	if e, ok := l.mappings[key]; ok && e.uid == es.UID && e.generation == es.Generation {
+		l.mark(e)
+		return e
+	}
+	if es = l.watched.ExternalSecret(es.Namespace, es.Name); es == nil {
+		return nil // its deletion comes next
+	}
 	e, ok := l.mappings[key]
 	if ok && e.uid != es.UID {
 		l.dropMapping(key)
@@ -38,12 +45,7 @@ func (l *loop) addMapping(es *eso.ExternalSecret) *entry {
 		e = &entry{key: key}
 		l.mappings[key] = e
 	}
-	if e.generation != es.Generation {
-		if es = l.watched.ExternalSecret(es.Namespace, es.Name); es == nil {
-			return nil // its deletion comes next
-		}
-		l.describe(e, es)
-	}
+	l.describe(e, es)
 	l.mark(e)
 	return e
 }

@@ -153,7 +153,7 @@ func (l *loop) mappingsOf(secret object) []*eso.ExternalSecret {
 	defer l.mu.Unlock()
 	var all []*eso.ExternalSecret
 	for _, e := range l.entriesOf(secret) {
-		if es, _ := l.watched.Outline(e.key.Namespace, e.key.Name); es != nil {
+		if es := l.watched.ExternalSecret(e.key.Namespace, e.key.Name); es != nil {
 			all = append(all, es)
 		}
 	}

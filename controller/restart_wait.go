@@ -40,7 +40,7 @@ func (l *loop) waits(w kube.Workload, causes []*changedSecret, now time.Time) bo
 // together comes to the workload together. A window that is closed stays closed.
 func (l *loop) askNow(e *entry, now time.Time) {
 	es, _ := l.watched.Outline(e.key.Namespace, e.key.Name)
-	if es == nil || e.running || e.last.failures > 0 || now.Sub(e.last.at) < quiet || !open(es.Spec.SyncWindows, now) {
+	if es == nil || e.running && !e.waits || e.last.failures > 0 || now.Sub(e.last.at) < quiet || !open(es.Spec.SyncWindows, now) {
 		return
 	}
 	l.contentChanged(e)

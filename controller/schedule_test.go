@@ -209,7 +209,7 @@ func TestWindows(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	var b breaker
-	if b.isOpen() || b.up() {
+	if b.isOpen() || b.up(noon()) {
 		t.Fatal("a new breaker is open")
 	}
 	for range 100 { // the mappings of one pass count once
@@ -233,7 +233,7 @@ func TestBreaker(t *testing.T) {
 	if pause := b.probe().Sub(now); pause != refusedLogin {
 		t.Errorf("a refused login is repeated after %s", pause)
 	}
-	if !b.up() || b.isOpen() {
+	if !b.up(noon()) || b.isOpen() {
 		t.Error("an answer does not close the breaker")
 	}
 }

@@ -27,11 +27,7 @@ func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
 	var held []task
 	var mu sync.Mutex
 	each(batch, func(t task) {
-		if t.es = l.watched.ExternalSecret(t.entry.key.Namespace, t.entry.key.Name); t.es == nil {
-			l.gone(t)
-			return
-		}
-		if !l.syncOne(ctx, e, t) {
+		if l.turn(&t) && !l.syncOne(ctx, e, t) {
 			mu.Lock()
 			held = append(held, t)
 			mu.Unlock()
@@ -43,6 +39,9 @@ func (l *loop) syncBatch(ctx context.Context, reads *store.Pass, batch []task) {
 	refusal := l.refuseDeletes(held)
 	e.HoldDeletes = false
 	each(held, func(t task) {
+		if !l.turn(&t) { // it may have been edited, in order to keep the Secret
+			return
+		}
 		if refusal == nil {
 			l.syncOne(ctx, e, t)
 			return
@@ -80,12 +79,34 @@ func each(batch []task, do func(task)) {
 	all.Wait()
 }
 
-// gone ends a task whose mapping was deleted before its turn came.
-func (l *loop) gone(t task) {
+// turn gives a task its mapping as it is now, or false when there is nothing to do any
+// more: the mapping is gone, somebody asked and it is another task's, or what it was
+// picked for has changed: the stores that it uses, or whether they are up.
+func (l *loop) turn(t *task) bool {
+	e := t.entry
+	t.es = l.watched.ExternalSecret(e.key.Namespace, e.key.Name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t.entry.running = false
-	t.group.breaker.probing = false
+	if e.ticket != t.ticket || l.mappings[e.key] != e {
+		return false
+	}
+	breaker := &t.group.breaker
+	back := t.es == nil || t.es.UID != e.uid || breaker.outdated(t.at, t.urgent)
+	if !back && t.es.Generation != e.generation {
+		l.describe(e, t.es)
+	}
+	if back || e.group != t.group.name {
+		e.running, e.waits = false, false
+		e.urgent, e.force = e.urgent || t.urgent, e.force || t.urgent
+		if t.probe {
+			breaker.probing = false
+		}
+		l.mark(e)
+		l.nudge()
+		return false
+	}
+	e.waits, t.before = false, e.view
+	return true
 }
 
 // syncOne takes one mapping end to end. false: its deletion is held.
@@ -177,7 +198,7 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	if !o.Answered {
 		return // it tells nothing of the store
 	}
-	if t.group.breaker.up() {
+	if t.group.breaker.up(time.Now()) {
 		l.drain(t.group)
 	}
 	if o.Class == engine.OK {
@@ -189,7 +210,7 @@ func (l *loop) settle(t task, o engine.Outcome) {
 // for another reason keeps to its own backoff.
 func (l *loop) drain(g *group) {
 	for _, e := range l.mappings {
-		if e.group == g.name && e.last.failures > 0 && e.last.class == engine.StoreDown && !e.running {
+		if e.group == g.name && e.last.failures > 0 && e.last.class == engine.StoreDown && (!e.running || e.waits) {
 			e.force, e.urgent = true, true
 			l.mark(e)
 		}
@@ -199,7 +220,7 @@ func (l *loop) drain(g *group) {
 func (l *loop) refuseDeletes(held []task) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	stores, total := held[0].entry.stores, 0
+	stores, total := held[0].stores, 0
 	for _, e := range l.mappings {
 		if e.stores == stores {
 			total++

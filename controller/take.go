@@ -24,6 +24,11 @@ type task struct {
 	es     *eso.ExternalSecret
 	before seen
 	urgent bool
+	ticket uint32
+	// probe: it asks whether its stores, which were down, are up again.
+	probe bool
+	// stores are what the brake counts by.
+	stores string
 	// at is the pass's time, which all its mappings share: they come due together
 	// again and go on sharing reads.
 	at time.Time
@@ -59,10 +64,13 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	}
 	for e := range entries {
 		if l.isDue(e, now) {
-			due.mappings = append(due.mappings, task{entry: e, group: l.group(e.group), before: e.view, urgent: e.urgent, at: now})
-			e.running, e.urgent, e.force = true, false, false
-			b := &l.group(e.group).breaker
-			b.probing = b.isOpen()
+			g := l.group(e.group)
+			g.breaker.probing = g.breaker.isOpen()
+			e.ticket++
+			due.mappings = append(due.mappings, task{
+				entry: e, group: g, urgent: e.urgent, ticket: e.ticket, probe: g.breaker.probing, stores: e.stores, at: now,
+			})
+			e.running, e.waits, e.urgent, e.force = true, !e.urgent, false, false
 		}
 	}
 	slices.SortStableFunc(due.mappings, func(a, b task) int {
@@ -77,9 +85,10 @@ func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {
 	return due
 }
 
-// isDue reports whether a mapping is to be synced now.
+// isDue reports whether a mapping is to be synced now. One that waits for its turn because
+// its time has come is taken once more when somebody asks for it meanwhile.
 func (l *loop) isDue(e *entry, now time.Time) bool {
-	if e.running {
+	if e.running && !(e.waits && e.look) {
 		return false
 	}
 	due := func() bool { return !e.due.IsZero() && !e.due.After(now) && l.admits(e, now) }
@@ -101,7 +110,7 @@ func (l *loop) isDue(e *entry, now time.Time) bool {
 		}
 	}
 	e.judge(es, version, marked, now) // a window may have closed
-	return due()
+	return due() && (e.urgent || !e.running)
 }
 
 // admits lets a mapping past its breaker: always when it is urgent or the breaker is

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 // that is repeated every second does not say the same every second. It is safe for
 // concurrent use.
 type tellings struct {
-	mu   sync.Mutex
-	said map[telling]time.Time
+	mu    sync.Mutex
+	said  map[telling]time.Time
+	swept time.Time
 }
 
 type telling struct {
@@ -25,13 +27,12 @@ type telling struct {
 func (t *tellings) again(mapping types.UID, text string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for what, at := range t.said {
-		if now.Sub(at) >= repeat {
-			delete(t.said, what)
-		}
+	if now.Sub(t.swept) > time.Minute {
+		t.swept = now
+		maps.DeleteFunc(t.said, func(_ telling, at time.Time) bool { return now.Sub(at) >= repeat })
 	}
 	what := telling{mapping, text}
-	if _, lately := t.said[what]; lately {
+	if at, said := t.said[what]; said && now.Sub(at) < repeat {
 		return false
 	}
 	if t.said == nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"vaultsecret.io/kubectl-vaultsecret/internal/eso"
 )
@@ -30,6 +31,11 @@ type wants struct {
 	Template *eso.Template  `json:"t,omitempty"`
 	// Applied is what kubectl apply and Argo CD note of the whole manifest.
 	Applied string `json:"a,omitempty"`
+}
+
+// DeepCopyObject returns a packed mapping, not the outline in it.
+func (p *packed) DeepCopyObject() runtime.Object {
+	return &packed{*p.ExternalSecret.DeepCopy(), p.version, bytes.Clone(p.wants)}
 }
 
 // packing compresses and expands, one mapping after the other, with what that takes held

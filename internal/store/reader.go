@@ -27,8 +27,8 @@ type reader struct {
 	// reads holds the pass's answers by what was asked: all that are under way, and those
 	// that were used last.
 	reads map[string]*answer
-	// asked counts the questions.
-	asked uint64
+	// asked counts the questions; keep is keepAnswers, or more after a long list.
+	asked, keep uint64
 }
 
 // keepAnswers is how many answers a pass keeps at least for whoever asks the same; the
@@ -67,7 +67,7 @@ func (r *reader) once(ctx context.Context, question string, ask func(context.Con
 	a, ok := r.reads[question]
 	if !ok {
 		a = &answer{done: make(chan struct{})}
-		if len(r.reads) >= 2*keepAnswers {
+		if uint64(len(r.reads)) >= 2*r.kept() {
 			r.forgetOldest()
 		}
 		r.asked++
@@ -92,7 +92,17 @@ func (r *reader) once(ctx context.Context, question string, ask func(context.Con
 // forgetOldest drops all answers but those in use and the ones that were used last. The
 // caller holds mu.
 func (r *reader) forgetOldest() {
-	maps.DeleteFunc(r.reads, func(_ string, a *answer) bool { return a.given() && a.used+keepAnswers <= r.asked })
+	maps.DeleteFunc(r.reads, func(_ string, a *answer) bool { return a.given() && a.used+r.kept() <= r.asked })
+}
+
+func (r *reader) kept() uint64 { return max(keepAnswers, r.keep) }
+
+// keepAll makes room for all that a list named: finds that share it read the same, each
+// from its beginning. The room is that of a pass.
+func (r *reader) keepAll(names int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep = max(r.keep, 2*uint64(names))
 }
 
 // opened returns the reader once its store is logged in.
@@ -205,6 +215,7 @@ func (r *reader) List(ctx context.Context, prefix string) ([]string, error) {
 			return err
 		})
 		r.sessions.observe("ListSecrets", a.err == nil)
+		r.keepAll(len(a.names))
 	})
 	return a.names, a.err
 }

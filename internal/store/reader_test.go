@@ -35,3 +35,19 @@ func TestAPassKeepsFewAnswers(t *testing.T) {
 		t.Errorf("%d questions were asked", len(asked))
 	}
 }
+
+// Finds that share a list share what they read of it, however long it is.
+func TestALongListIsReadOnce(t *testing.T) {
+	const names = 5 * keepAnswers
+	r := &reader{reads: map[string]*answer{}}
+	r.keepAll(names)
+	n := 0
+	for range 3 {
+		for i := range names {
+			r.once(t.Context(), fmt.Sprint("path ", i), func(context.Context, *answer) { n++ })
+		}
+	}
+	if n != names {
+		t.Errorf("%d reads of %d names", n, names)
+	}
+}

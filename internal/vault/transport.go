@@ -12,7 +12,7 @@ import (
 
 // connections bounds those to one store's server, where it does not speak HTTP/2:
 // more reads at a time wait for one that is open rather than open and close another.
-const connections = 8
+const connections = 12
 
 // transport makes connections: TLS 1.2 or newer, the store's CA in place of the
 // system's, and the process's proxy unless a tunnel was given.
