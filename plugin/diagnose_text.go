@@ -28,8 +28,14 @@ func (p diagnosisPrinter) report(r diagnose.Report) {
 		return
 	}
 	fmt.Fprintf(p.out, "%s\n\n", r.Chain)
-	heading := ""
+	heading, times := "", map[string]int{}
+	for _, f := range r.Checks {
+		times[f.Code]++
+	}
 	for _, f := range p.shown(r) {
+		if times[f.Code] > 1 && !names(f.Message, f.Subject) {
+			f.Message += " [" + f.Subject + "]"
+		}
 		if h := diagnose.Heading(f.Group); h != heading {
 			heading = h
 			fmt.Fprintln(p.out, heading)
@@ -37,6 +43,13 @@ func (p diagnosisPrinter) report(r diagnose.Report) {
 		p.finding(f)
 	}
 	p.summary(r)
+}
+
+// names reports whether a message tells which store or path it is about.
+func names(message, subject string) bool {
+	kind, name, _ := strings.Cut(subject, "/")
+	_, short, _ := strings.Cut(name, "/") // a SecretStore's name, behind its namespace
+	return strings.Contains(message, subject) || strings.Contains(message+" ", kind+"/"+short+" ")
 }
 
 func (p diagnosisPrinter) finding(f diagnose.Finding) {

@@ -141,3 +141,39 @@ func TestExplainNeedsNoCluster(t *testing.T) {
 		t.Error("VS999 is explained")
 	}
 }
+
+// Where several stores are checked, every line says which one it is about.
+func TestDiagnosisOfSeveralStoresNamesThem(t *testing.T) {
+	r := diagnose.Report{Namespace: "prod", Name: "api-db"}
+	for _, f := range []diagnose.Finding{
+		{Code: "VS301", Group: diagnose.GroupStore, Subject: "SecretStore/prod/vault", Status: diagnose.StatusOK, Message: "SecretStore/vault exists"},
+		{Code: "VS301", Group: diagnose.GroupStore, Subject: "ClusterSecretStore/other", Status: diagnose.StatusOK, Message: "ClusterSecretStore/other exists"},
+		{Code: "VS402", Group: diagnose.GroupVault, Subject: "SecretStore/prod/vault", Status: diagnose.StatusOK, Message: "reachable"},
+		{Code: "VS402", Group: diagnose.GroupVault, Subject: "ClusterSecretStore/other", Status: diagnose.StatusFail, Message: "Vault is sealed"},
+		{Code: "VS504", Group: diagnose.GroupAuth, Subject: "kv/data/db", Status: diagnose.StatusOK, Message: "\"read\" on kv/data/db"},
+		{Code: "VS504", Group: diagnose.GroupAuth, Subject: "kv/data/mq", Status: diagnose.StatusSkip, Message: "skipped: needs VS402"},
+		{Code: "VS608", Group: diagnose.GroupPath, Status: diagnose.StatusSkip, Message: "skipped: needs VS402"},
+	} {
+		r.Checks = append(r.Checks, f)
+	}
+	var out bytes.Buffer
+	diagnosisPrinter{out: &out, mark: plainMark}.report(r)
+	want := `
+
+1 Store and ExternalSecret
+✔ VS301 SecretStore/vault exists
+✔ VS301 ClusterSecretStore/other exists
+2 Vault
+✔ VS402 reachable [SecretStore/prod/vault]
+✗ VS402 Vault is sealed [ClusterSecretStore/other]
+3 Credential
+✔ VS504 "read" on kv/data/db
+– VS504 skipped: needs VS402 [kv/data/mq]
+4 Path
+– VS608 skipped: needs VS402
+7 checks: 4 ok, 0 warnings, 1 failed, 2 skipped
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -79,12 +79,15 @@ func (l *looking) diff(ctx context.Context, args []string) error {
 	g := l.gatherer(clients, false)
 	defer g.Close(context.WithoutCancel(ctx))
 	list := &DiffList{TypeMeta: listMeta("DiffList"), Items: []MappingDiff{}}
-	worst, same := 0, 0
+	worst, same, unknown := 0, 0, 0
 	if len(f.missing) > 0 {
 		worst = ExitBad
 	}
 	gather.Each(16, f.mappings, func(es *eso.ExternalSecret) gather.Difference { return g.Diff(ctx, es) }, func(i int, d gather.Difference) {
 		item := mappingDiff(f.mappings[i], d)
+		if d.Action == "" {
+			unknown++
+		}
 		switch {
 		case item.Error != "":
 			worst = ExitBad
@@ -108,7 +111,11 @@ func (l *looking) diff(ctx context.Context, args []string) error {
 			return err
 		}
 	case len(f.mappings) > 0:
-		fmt.Fprintf(l.ErrOut, "%s: %d as Vault has it.\n", count(len(f.mappings), "mapping"), same)
+		footer := fmt.Sprintf("%s: %d as Vault has it", count(len(f.mappings), "mapping"), same)
+		if unknown > 0 {
+			footer += fmt.Sprintf(", %d unknown", unknown)
+		}
+		fmt.Fprintln(l.ErrOut, footer+".")
 	}
 	if worst == 0 {
 		return nil

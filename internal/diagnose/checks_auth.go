@@ -37,8 +37,7 @@ func referencesExist(f *Facts, s *Store) Verdict {
 		case !exists:
 			return fail(createReference(r), "%s does not exist, which %s of %s names", name, field, s.name(f))
 		case r.Key != "" && !slices.Contains(r.Keys, r.Key):
-			return fail(fmt.Sprintf("kubectl -n %s describe %s %s", Quote(r.In), strings.ToLower(r.Kind), Quote(r.Name)),
-				"%s has no key %q, which %s.key of %s names; it has %s%s", name, r.Key, field, s.name(f), list(r.Keys, 5), didYouMean(r.Key, r.Keys))
+			return fail(otherKey(f, s, r), "%s has no key %q, which %s.key of %s names; it has %s%s", name, r.Key, field, s.name(f), list(r.Keys, 5), didYouMean(r.Key, r.Keys))
 		case r.Flaw != "":
 			return fail(createReference(r), "the value of key %q in %s (%s of %s) %s", r.Key, name, field, s.name(f), r.Flaw)
 		case r.Key != "":
@@ -54,6 +53,19 @@ func referencesExist(f *Facts, s *Store) Verdict {
 		return Verdict{}
 	}
 	return ok("%s", strings.Join(good, "; "))
+}
+
+// otherKey is how a store and an object that has other keys come together again.
+func otherKey(f *Facts, s *Store, r Reference) string {
+	key := "KEY"
+	switch meant := near(r.Key, r.Keys); {
+	case len(meant) > 0:
+		key = Quote(meant[0])
+	case len(r.Keys) == 1:
+		key = Quote(r.Keys[0])
+	}
+	return fmt.Sprintf("kubectl edit %s   # spec.provider.vault.%s.key: %s, if that is the credential\n# or give the object the key that is asked for: %s",
+		s.kubectl(f), r.Field, key, createReference(r))
 }
 
 func createReference(r Reference) string {

@@ -152,13 +152,31 @@ func valuesDecode(f *Facts, p *Path) Verdict {
 	return Verdict{}
 }
 
+// templateSource is a command for the object that a template came from, where the flaw
+// is told of it: it may as well be the one to mend.
+func templateSource(f *Facts, why string) string {
+	if f.Mapping.Value == nil || f.Mapping.Value.Spec.Target.Template == nil {
+		return ""
+	}
+	for i, from := range f.Mapping.Value.Spec.Target.Template.TemplateFrom {
+		ref, kind := from.ConfigMap, "configmap"
+		if ref == nil {
+			ref, kind = from.Secret, "secret"
+		}
+		if ref != nil && strings.Contains(why, fmt.Sprintf("templateFrom[%d]", i)) {
+			return fmt.Sprintf("\n# or what it names: kubectl -n %s edit %s %s", Quote(f.Namespace), kind, Quote(ref.Name))
+		}
+	}
+	return ""
+}
+
 func rendered(f *Facts) Verdict {
 	why, u := have(f.Render)
 	if u != nil {
 		return *u
 	}
 	if why != "" {
-		return fail(f.edit(), "the Secret cannot be made: %s", clip(why))
+		return fail(f.edit()+templateSource(f, why), "the Secret cannot be made: %s", clip(why))
 	}
 	return ok("the Secret can be made of what Vault holds")
 }

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -94,10 +95,10 @@ func vaultServes(f *Facts, s *Store) Verdict {
 	}
 	if seal.Sealed {
 		progress := fmt.Sprintf("%d of %d shares given", seal.Progress, seal.Threshold)
-		fix := "kubectl vaultsecret unseal"
+		fix := unsealCommand(s)
 		if seal.Type != "" && seal.Type != "shamir" {
 			progress = "auto-unseal by " + seal.Type
-			fix = "kubectl vaultsecret unseal --status   # the seal's key service must be reachable from Vault"
+			fix += " --status   # the seal's key service must be reachable from Vault"
 		}
 		return fail(fix, "Vault at %s is sealed (%s)%s", s.Vault.Address, progress, podStates(s.Vault.Pods.Value))
 	}
@@ -110,6 +111,20 @@ func vaultServes(f *Facts, s *Store) Verdict {
 		state = "standby (forwards to the active one)"
 	}
 	return ok("reachable, initialized, unsealed, v%s, %s", strings.TrimPrefix(seal.Version, "v"), state)
+}
+
+// unsealCommand finds the server that is sealed, which is not always the Vault in the
+// namespace that unseal looks in by itself.
+func unsealCommand(s *Store) string {
+	const command = "kubectl vaultsecret unseal"
+	address, err := url.Parse(s.Vault.Address)
+	switch pods := s.Vault.Pods.Value; {
+	case len(pods) > 0:
+		return command + " -n " + Quote(pods[0].Namespace)
+	case err != nil, strings.HasPrefix(s.Vault.Via, "port-forward"), strings.HasSuffix(address.Hostname(), ".svc"), strings.Contains(address.Hostname(), ".svc."):
+		return command
+	}
+	return command + " --vault-addr " + Quote(s.Vault.Address)
 }
 
 func podStates(pods []VaultPod) string {

@@ -179,12 +179,16 @@ func vaultFaults() []fault {
 		{"uninitialized", "VS404", []string{"never initialized", "https://vault.vault.svc:8200"}, "kubectl vaultsecret init", func(f *diagnose.Facts) {
 			f.Stores[0].Vault.Seal = diagnose.Known(diagnose.Seal{Sealed: true})
 		}},
-		{"sealed", "VS402", []string{"https://vault.vault.svc:8200 is sealed", "1 of 3", "vault/vault-0 sealed 1/3"}, "kubectl vaultsecret unseal", func(f *diagnose.Facts) {
+		{"sealed", "VS402", []string{"https://vault.vault.svc:8200 is sealed", "1 of 3", "vault/vault-0 sealed 1/3"}, "kubectl vaultsecret unseal -n vault", func(f *diagnose.Facts) {
 			seal := diagnose.Seal{Initialized: true, Sealed: true, Progress: 1, Threshold: 3, Type: "shamir"}
 			f.Stores[0].Vault.Seal = diagnose.Known(seal)
 			f.Stores[0].Vault.Pods = diagnose.Known([]diagnose.VaultPod{{Namespace: "vault", Name: "vault-0", Seal: diagnose.Known(seal)}})
 			object(f).Status.SetReady(false, eso.ReasonInvalidProviderConfig, eso.MessageNotValidated, ago(time.Minute))
 			failing(f, "Vault is sealed")
+		}},
+		{"sealed, outside the cluster", "VS402", []string{"https://vault.example:8200 is sealed"}, "kubectl vaultsecret unseal --vault-addr https://vault.example:8200", func(f *diagnose.Facts) {
+			f.Stores[0].Vault.Address, f.Stores[0].Vault.Via = "https://vault.example:8200", ""
+			f.Stores[0].Vault.Seal = diagnose.Known(diagnose.Seal{Initialized: true, Sealed: true, Threshold: 3, Type: "shamir"})
 		}},
 		{"auto-unseal fails", "VS402", []string{"auto-unseal by awskms"}, "unseal --status", func(f *diagnose.Facts) {
 			f.Stores[0].Vault.Seal = diagnose.Known(diagnose.Seal{Initialized: true, Sealed: true, Type: "awskms"})
@@ -200,8 +204,11 @@ func credentialFaults() []fault {
 		{"token Secret missing", "VS501", []string{"Secret external-secrets/vault-token", "auth.tokenSecretRef"}, "create secret generic vault-token", func(f *diagnose.Facts) {
 			f.Stores[0].References[0].Exists = diagnose.Known(false)
 		}},
-		{"key misspelt", "VS501", []string{`no key "token"`, "auth.tokenSecretRef.key", `did you mean "tokem"`}, "describe secret vault-token", func(f *diagnose.Facts) {
+		{"key misspelt", "VS501", []string{`no key "token"`, "auth.tokenSecretRef.key", `did you mean "tokem"`}, "kubectl edit clustersecretstore vault   # spec.provider.vault.auth.tokenSecretRef.key: tokem", func(f *diagnose.Facts) {
 			f.Stores[0].References[0].Keys = []string{"tokem"}
+		}},
+		{"key of another name", "VS501", []string{"it has password"}, "auth.tokenSecretRef.key: password, if that is the credential\n# or give the object the key that is asked for: kubectl -n external-secrets create secret generic vault-token --from-file=token=FILE", func(f *diagnose.Facts) {
+			f.Stores[0].References[0].Keys = []string{"password"}
 		}},
 		{"token with a newline", "VS501", []string{`key "token"`, "newline"}, "create secret generic", func(f *diagnose.Facts) {
 			f.Stores[0].References[0].Flaw = "holds a newline inside"
@@ -308,6 +315,11 @@ func pathFaults() []fault {
 		{"template does not render", "VS608", []string{"spec.target.template"}, "edit externalsecret", func(f *diagnose.Facts) {
 			f.Render = diagnose.Known(`spec.target.template.data[url]: no entry for key "host"`)
 			failing(f, "could not apply template")
+		}},
+		{"key of a template's source missing", "VS608", []string{"missing key web.conf"}, "\n# or what it names: kubectl -n apps edit configmap tpl", func(f *diagnose.Facts) {
+			from := eso.TemplateFrom{ConfigMap: &eso.TemplateRef{Name: "tpl"}}
+			spec(f).Target.Template = &eso.Template{TemplateFrom: []eso.TemplateFrom{{Literal: ptr("x: y")}, from}}
+			f.Render = diagnose.Known("could not apply template: spec.target.template.templateFrom[1].configMap.items: error in configmap tpl: missing key web.conf")
 		}},
 	}
 }

@@ -171,24 +171,26 @@ func TestNeverGuessesAnUnknownFact(t *testing.T) {
 // and fails nothing.
 func TestNeverFailsForLackOfOneFact(t *testing.T) {
 	for name, forget := range map[string]func(f *diagnose.Facts){
-		"served":       func(f *diagnose.Facts) { f.Cluster.Served = gone[map[string][]string]("x") },
-		"controllers":  func(f *diagnose.Facts) { f.Cluster.Controllers = gone[[]diagnose.Controller]("x") },
-		"events":       func(f *diagnose.Facts) { f.Events = gone[[]diagnose.Event]("x") },
-		"target":       func(f *diagnose.Facts) { f.Target = gone[*diagnose.Target]("x") },
-		"store":        func(f *diagnose.Facts) { f.Stores[0].Object = gone[*eso.Store]("x") },
-		"reference":    func(f *diagnose.Facts) { f.Stores[0].References[0].Exists = gone[bool]("x") },
-		"connect":      func(f *diagnose.Facts) { f.Stores[0].Vault.Connect = gone[string]("x") },
-		"tls":          func(f *diagnose.Facts) { f.Stores[0].Vault.TLS = gone[diagnose.TLS]("x") },
-		"seal":         func(f *diagnose.Facts) { f.Stores[0].Vault.Seal = gone[diagnose.Seal]("x") },
-		"login":        func(f *diagnose.Facts) { f.Stores[0].Login.Result = gone[diagnose.LoginResult]("x") },
-		"token":        func(f *diagnose.Facts) { f.Stores[0].Login.Token = gone[diagnose.Token]("x") },
-		"engine":       func(f *diagnose.Facts) { f.Paths[0].Engine = gone[diagnose.Engine]("x") },
-		"capabilities": func(f *diagnose.Facts) { f.Paths[0].Capabilities = gone[[]string]("x") },
-		"read":         func(f *diagnose.Facts) { f.Paths[0].Read = gone[diagnose.Read]("x") },
-		"found":        func(f *diagnose.Facts) { f.Paths[0].Entries[0].Found = gone[bool]("x") },
-		"render":       func(f *diagnose.Facts) { f.Render = gone[string]("x") },
-		"drift":        func(f *diagnose.Facts) { f.Drift = gone[diagnose.Drift]("x") },
-		"consumers":    func(f *diagnose.Facts) { f.Consumers = gone[[]diagnose.Workload]("x") },
+		"served":      func(f *diagnose.Facts) { f.Cluster.Served = gone[map[string][]string]("x") },
+		"controllers": func(f *diagnose.Facts) { f.Cluster.Controllers = gone[[]diagnose.Controller]("x") },
+		"events":      func(f *diagnose.Facts) { f.Events = gone[[]diagnose.Event]("x") },
+		"target":      func(f *diagnose.Facts) { f.Target = gone[*diagnose.Target]("x") },
+		"store":       func(f *diagnose.Facts) { f.Stores[0].Object = gone[*eso.Store]("x") },
+		"reference":   func(f *diagnose.Facts) { f.Stores[0].References[0].Exists = gone[bool]("x") },
+		"connect":     func(f *diagnose.Facts) { f.Stores[0].Vault.Connect = gone[string]("x") },
+		"tls":         func(f *diagnose.Facts) { f.Stores[0].Vault.TLS = gone[diagnose.TLS]("x") },
+		"seal":        func(f *diagnose.Facts) { f.Stores[0].Vault.Seal = gone[diagnose.Seal]("x") },
+		"login":       func(f *diagnose.Facts) { f.Stores[0].Login.Result = gone[diagnose.LoginResult]("x") },
+		"token":       func(f *diagnose.Facts) { f.Stores[0].Login.Token = gone[diagnose.Token]("x") },
+		"engine":      func(f *diagnose.Facts) { f.Paths[0].Engine = gone[diagnose.Engine]("x") },
+		"capabilities": func(f *diagnose.Facts) { // where they are not known, the read tells
+			f.Paths[0].Capabilities, f.Paths[0].Read = gone[[]string]("x"), gone[diagnose.Read]("x")
+		},
+		"read":      func(f *diagnose.Facts) { f.Paths[0].Read = gone[diagnose.Read]("x") },
+		"found":     func(f *diagnose.Facts) { f.Paths[0].Entries[0].Found = gone[bool]("x") },
+		"render":    func(f *diagnose.Facts) { f.Render = gone[string]("x") },
+		"drift":     func(f *diagnose.Facts) { f.Drift = gone[diagnose.Drift]("x") },
+		"consumers": func(f *diagnose.Facts) { f.Consumers = gone[[]diagnose.Workload]("x") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := healthy()

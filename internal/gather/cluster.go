@@ -166,15 +166,15 @@ func (g *Gatherer) namespaceOf(ctx context.Context, name string) (namespace, err
 // newest last, once.
 func (g *Gatherer) eventsOf(ctx context.Context, namespace, kind string) (map[string][]diagnose.Event, error) {
 	return g.events.get(namespace+"/"+kind, func() (map[string][]diagnose.Event, error) {
-		byName := map[string][]diagnose.Event{}
-		err := g.listEvents(ctx, namespace, kind, func(e *corev1.Event) {
-			byName[e.InvolvedObject.Name] = append(byName[e.InvolvedObject.Name], event(e))
-		})
+		var all []Happening
+		err := g.listEvents(ctx, namespace, kind, func(e *corev1.Event) { all = append(all, HappeningOf(e)) })
 		if err != nil {
 			return nil, err
 		}
-		for _, events := range byName {
-			slices.SortStableFunc(events, func(a, b diagnose.Event) int { return a.Last.Compare(b.Last) })
+		slices.SortStableFunc(all, earlier)
+		byName := map[string][]diagnose.Event{}
+		for _, h := range all {
+			byName[h.Object.Name] = append(byName[h.Object.Name], h.Event)
 		}
 		return byName, nil
 	})

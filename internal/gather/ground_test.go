@@ -17,6 +17,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,5 +295,31 @@ func TestHealthyOnTheRealStack(t *testing.T) {
 	}
 	if len(r.RootCauses) > 0 || !r.Healthy {
 		t.Errorf("healthy %t, root causes %v", r.Healthy, r.RootCauses)
+	}
+}
+
+// Events of one second are told in the order in which they were written: the newest one
+// has the cause as it is now.
+func TestEventsOfOneSecondKeepTheirOrder(t *testing.T) {
+	s := newStack(t)
+	second := metav1.NewTime(time.Now().Truncate(time.Second))
+	var want []string
+	for i := range 6 {
+		want = append(want, fmt.Sprintf("cause %d", i))
+		if _, err := s.Client().CoreV1().Events(s.namespace).Create(t.Context(), &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{GenerateName: "api-db."},
+			InvolvedObject: corev1.ObjectReference{Kind: eso.KindExternalSecret, Namespace: s.namespace, Name: "api-db"},
+			Type:           corev1.EventTypeWarning, Reason: eso.EventUpdateFailed, Message: want[i], LastTimestamp: second, Count: 1,
+		}, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	happened, unseen := s.gatherer(nil).Happenings(t.Context(), []gather.Object{{Kind: eso.KindExternalSecret, Namespace: s.namespace, Name: "api-db"}})
+	var got []string
+	for _, h := range happened {
+		got = append(got, h.Message)
+	}
+	if !slices.Equal(got, want) || len(unseen) > 0 {
+		t.Errorf("%q, want %q; unseen %q", got, want, unseen)
 	}
 }

@@ -1,6 +1,7 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -83,13 +84,13 @@ func (g *Gatherer) Happenings(ctx context.Context, objects []Object) (found []Ha
 	}
 	all.Wait()
 	slices.Sort(unseen)
-	slices.SortFunc(found, func(a, b Happening) int {
-		if by := a.Last.Compare(b.Last); by != 0 {
-			return by
-		}
-		return strings.Compare(a.UID, b.UID)
-	})
+	slices.SortFunc(found, earlier)
 	return found, unseen
+}
+
+// earlier orders by time and, within one second, as the API server wrote them.
+func earlier(a, b Happening) int {
+	return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(len(a.Version), len(b.Version)), strings.Compare(a.Version, b.Version), strings.Compare(a.UID, b.UID))
 }
 
 // HappeningOf is an event without what could hurt a terminal.

@@ -73,11 +73,19 @@ func (o *one) lookAtPaths(ctx context.Context, s *diagnose.Store, session *opene
 		if p.Store != s {
 			continue
 		}
-		provider := s.Object.Value.Spec.Provider.Vault
-		place(p, provider.Mount(), provider.KVVersion())
-		all.Go(func() { o.lookAtPath(ctx, p, provider.KVVersion(), session) })
+		all.Go(func() { o.lookAtPath(ctx, p, s.Object.Value.Spec.Provider.Vault.KVVersion(), session) })
 	}
 	all.Wait()
+}
+
+// place says of every path that is read from the store where it is, which needs no
+// look at Vault.
+func (o *one) place(s *diagnose.Store) {
+	for _, p := range o.f.Paths {
+		if provider := s.Object.Value.Spec.Provider.Vault; p.Store == s {
+			place(p, provider.Mount(), provider.KVVersion())
+		}
+	}
 }
 
 // place fills in the request paths, the mount, and the name below it.

@@ -83,9 +83,14 @@ func (g *Gatherer) storeNode(ctx context.Context, d *denials, es *eso.ExternalSe
 		node.Message += "; provider " + Clean(strings.Join(s.Spec.Provider.Others(), ", ")) + ", not vault"
 		return node
 	}
-	node.Message += "; " + Clean(provider.Server)
+	server := Clean(provider.Server)
 	if m := method(s); m != "" {
-		node.Message += ", " + m
+		server += ", " + m
+	}
+	if node.Status == diagnose.StatusOK {
+		node.Message += "; " + server
+	} else {
+		node.Message = server + "; " + node.Message // which may end in a command to be copied
 	}
 	for _, reference := range provider.References() {
 		node.Children = append(node.Children, g.referenceNode(ctx, d, s, es.Namespace, reference))

@@ -19,6 +19,7 @@ import (
 func (o *one) lookAtVault(ctx context.Context, s *diagnose.Store) {
 	object := *s.Object.Value
 	s.Vault.Address = Clean(object.Spec.Provider.Vault.Server)
+	o.place(s)
 	o.references(ctx, s)
 	config, err := o.resolver.Connection(ctx, object, o.f.Namespace)
 	if err != nil {

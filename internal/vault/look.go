@@ -14,7 +14,7 @@ import (
 
 // Inspect is LookupSelf with the number of uses that the token has left; 0 is no limit.
 func (c *Client) Inspect(ctx context.Context) (Token, int, error) {
-	const act, path = "invalid vault credentials", "auth/token/lookup-self"
+	const act, path = "cannot check the vault credentials", "auth/token/lookup-self"
 	secret, err := c.ask(ctx, act, request{path: path})
 	if err != nil {
 		_, explained := c.LookupSelf(ctx)

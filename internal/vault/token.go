@@ -20,7 +20,7 @@ var ErrUnproven = errors.New("the token may not look itself up")
 // LookupSelf asks what the client's token is. A token that Vault does not know gives
 // a BadCredential error, with ErrUnproven where that is not certain.
 func (c *Client) LookupSelf(ctx context.Context) (Token, error) {
-	secret, err := c.ask(ctx, "invalid vault credentials", request{path: "auth/token/lookup-self"})
+	secret, err := c.ask(ctx, "cannot check the vault credentials", request{path: "auth/token/lookup-self"})
 	if err != nil {
 		if e := asError(err); e.Kind == kv.Denied {
 			if !strings.Contains(e.Detail, "invalid token") {
