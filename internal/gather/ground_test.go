@@ -67,6 +67,9 @@ func TestThroughAPortForward(t *testing.T) {
 	}
 	f, r = s.diagnose(tunnel)
 	one(t, f, r, "VS402", []string{inCluster, "vault/vault-0 sealed 0/3"})
+	if want := s.mount + "/data/app/db"; f.Paths[0].Data != want {
+		t.Errorf("what would be read is %q, want %q, though Vault is sealed", f.Paths[0].Data, want)
+	}
 	s.StopVault(0)
 	f, r = s.diagnose(tunnel)
 	one(t, f, r, "VS401", []string{inCluster})
