@@ -252,6 +252,8 @@ func (s *setupOptions) close(plan bootstrap.Plan, applied bool) {
 		fmt.Fprintln(s.ErrOut, "Nothing to do.")
 	case !applied, s.dryRun == "server":
 		fmt.Fprintln(s.ErrOut, "Dry run: nothing was written.")
+	case s.remove && len(plan.Notices) > 0:
+		fmt.Fprintf(s.ErrOut, "What setup made for %s is gone, but for what the notes name.\n", name)
 	case s.remove:
 		fmt.Fprintf(s.ErrOut, "What setup made for %s is gone.\n", name)
 	case s.export || s.handsOver(plan):

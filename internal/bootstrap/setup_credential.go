@@ -140,9 +140,9 @@ func (c *carrying) old(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.s.Method == MethodToken {
+	if noted := c.s.noted(c.p.renewed(), *c.f); noted != "" {
 		c.left.is("the replaced token has ended, and the Secret still names it")
-		return c.apply.Unannotate(ctx, c.s.Secret.Namespace, c.s.Secret.Name, types.UID(c.f.Secret.UID), AnnotationReplaced, ended[len(ended)-1])
+		return c.apply.Unannotate(ctx, c.s.Secret.Namespace, c.s.Secret.Name, types.UID(c.f.Secret.UID), AnnotationReplaced, noted)
 	}
 	return nil
 }

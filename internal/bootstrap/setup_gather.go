@@ -68,7 +68,7 @@ func (g Ground) look(ctx context.Context, s Setup) (Facts, error) {
 		return f, err
 	}
 	for _, look := range []func(context.Context, Setup, *Facts) error{
-		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookAtStore, g.lookAtMappings,
+		g.lookAtVault, g.lookAtRole, g.lookAtObjects, g.lookForStrays, g.lookAtStore, g.lookAtMappings,
 	} {
 		if err := look(ctx, s, &f); err != nil {
 			return f, err

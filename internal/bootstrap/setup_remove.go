@@ -55,10 +55,10 @@ func PlanRemove(s Setup, f Facts) (Plan, error) {
 		gone(PartRole, fmt.Sprintf("role auth/%s/role/%s", s.AuthPath, s.Role))
 		p.notice("tokens that the role gave live on until their end, " + span(have.TTL) + " at most unless renewed; without the policy they may do nothing")
 	}
+	if tokens := s.madeTokens(f); len(tokens) > 0 {
+		gone(PartOld, count(len(tokens), "token")+" of the store")
+	}
 	if f.Secret.For == s.StoreName() {
-		if f.Token != nil {
-			gone(PartOld, "the token in it")
-		}
 		gone(PartCredential, "Secret "+s.Secret.String())
 	}
 	if f.Binding.For == s.StoreName() {
@@ -69,6 +69,8 @@ func PlanRemove(s Setup, f Facts) (Plan, error) {
 	}
 	owner, ours := readPolicy(f.Policy)
 	switch {
+	case ours && owner.store == s.StoreName() && owner.cluster != "" && s.Cluster == "":
+		p.notice(fmt.Sprintf("the policy %s and its role stay: they are of a cluster, and whether of this one is not known, for you may not read namespace kube-system", s.Policy))
 	case !ours || !owner.sameOwner(madeFor{store: s.StoreName(), cluster: s.Cluster}):
 	case f.Login.Policy == s.Policy && f.Login.Method != s.Method:
 		p.notice(fmt.Sprintf("the policy %s stays, for %s now logs in by %s with it", s.Policy, s.StoreName(), f.Login.Method))
@@ -230,7 +232,7 @@ func (g Ground) removeInVault(ctx context.Context, s Setup, step Step, f Facts) 
 	case PartAuth:
 		return g.Vault.DisableAuth(ctx, s.AuthPath)
 	case PartOld:
-		return g.Vault.RevokeAccessor(ctx, f.Secret.Accessor)
+		return revoke(ctx, g.Vault, s.madeTokens(f))
 	case PartAudit:
 		for _, d := range f.Audit {
 			if d.Description == madeBySetup {

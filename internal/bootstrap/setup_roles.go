@@ -166,9 +166,9 @@ func (s Setup) mark() map[string]string {
 	return m
 }
 
-// marked reports whether a secret_id is one that setup made for the store.
-func (s Setup) marked(id vault.SecretID) bool {
-	return id.Metadata["vaultsecret-setup"] == s.StoreName() && id.Metadata["vaultsecret-cluster"] == s.Cluster
+// marks reports whether metadata are those of a credential that setup made for the store.
+func (s Setup) marks(metadata map[string]string) bool {
+	return metadata["vaultsecret-setup"] == s.StoreName() && metadata["vaultsecret-cluster"] == s.Cluster
 }
 
 // credentialKey is the key of the Secret that holds the credential.

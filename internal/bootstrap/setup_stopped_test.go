@@ -95,6 +95,63 @@ func TestSetupWhereAnAnswerIsLost(t *testing.T) {
 	}
 }
 
+// A token whose answer was lost is in no Secret. The next run finds it by its metadata, and
+// so does a removal.
+func TestSetupFindsATokenThatNobodyHas(t *testing.T) {
+	s := newSite(t)
+	s.want.Method, s.want.Role, s.want.AuthPath = MethodToken, "", ""
+	plan, facts := s.plan()
+	cut := s.ground
+	cut.Vault = s.losing("/create-orphan")
+	_, err := s.carry(cut, plan, facts)
+	if left := s.left(err, PartCredential); left != notKnown {
+		t.Errorf("left: %q; %v", left, err)
+	}
+	plan, facts = s.plan()
+	old, planned := plan.Step(PartOld)
+	if len(facts.Strays) == 0 || !planned || !strings.Contains(old.Why, "a run that broke off") {
+		t.Fatalf("strays %q, plan %q", facts.Strays, lines(plan))
+	}
+	lost := facts.Strays
+	if _, err := s.carry(s.ground, plan, facts); err != nil {
+		t.Fatal(err)
+	}
+	for _, accessor := range lost {
+		if _, found, err := s.ground.Vault.LookupAccessor(t.Context(), accessor); err != nil || found {
+			t.Errorf("%s lives on: %v", accessor, err)
+		}
+	}
+	if plan, facts = s.plan(); !plan.Empty() || facts.Token == nil {
+		t.Errorf("a third run does %q, token %v", lines(plan), facts.Token)
+	}
+
+	// One more is lost, and all of it removed.
+	cut.Vault = s.losing("/create-orphan")
+	s.want.Rotate = true
+	plan, facts = s.plan()
+	if _, err := s.carry(cut, plan, facts); s.left(err, PartCredential) != notKnown {
+		t.Error(err)
+	}
+	stores := s.ground.Clients.SecretStores(s.want.Store.Namespace)
+	if err := stores.Delete(t.Context(), "vault", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	facts, err = s.ground.RemovalFacts(t.Context(), s.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removal, err := PlanRemove(s.want, facts)
+	if err != nil || len(facts.Strays) == 0 {
+		t.Fatalf("strays %q, %v", facts.Strays, err)
+	}
+	if err := s.ground.Remove(t.Context(), removal, facts, Carry{Say: func(Step, error) {}}); err != nil {
+		t.Fatal(err)
+	}
+	if facts, err = s.ground.RemovalFacts(t.Context(), s.want); err != nil || len(facts.Strays) > 0 {
+		t.Errorf("strays %q are left: %v", facts.Strays, err)
+	}
+}
+
 // A Secret whose answer was lost tells itself whether it holds the credential: one that
 // does keeps it, for a store may log in with it.
 func TestSetupWhereTheSecretsAnswerIsLost(t *testing.T) {

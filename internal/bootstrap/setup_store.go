@@ -190,6 +190,9 @@ func loginLines(a *eso.VaultAuth) []string {
 
 // planOld plans the end of credentials that this setup's own took the place of.
 func planOld(p *Plan, s Setup, f Facts) {
+	if f.StraysUnknown != "" {
+		p.notice("whether a token of a run that broke off lives on is not known: " + f.StraysUnknown)
+	}
 	n := len(s.replaced(*p, f))
 	if n == 0 {
 		return
@@ -201,24 +204,33 @@ func planOld(p *Plan, s Setup, f Facts) {
 	step := Step{Part: PartOld, Action: Delete, Target: count(n, "replaced secret_id")}
 	if s.Method == MethodToken {
 		step.Target = "the replaced token"
+		if len(f.Strays) > 0 {
+			step.Target, step.Why = count(n, "token"), "replaced, or made by a run that broke off"
+		}
 	}
 	p.add(step)
+}
+
+// renewed reports whether a new credential takes the place of one.
+func (p Plan) renewed() bool {
+	step, _ := p.Step(PartCredential)
+	return step.Action == Update && !step.Renews
 }
 
 // replaced lists the accessors of credentials that are to end.
 func (s Setup) replaced(p Plan, f Facts) []string {
 	var ended []string
-	credential, _ := p.Step(PartCredential)
-	renewed := credential.Action == Update && !p.renews()
+	renewed := p.renewed()
 	switch s.Method {
 	case MethodAppRole:
 		for _, id := range f.SecretIDs {
 			current := f.Secret.Exists && id.Accessor == f.Secret.Accessor
-			if s.marked(id) && (!current || renewed) {
+			if s.marks(id.Metadata) && (!current || renewed) {
 				ended = append(ended, id.Accessor)
 			}
 		}
 	case MethodToken:
+		ended = append(ended, f.Strays...)
 		if f.Secret.Replaced != "" {
 			ended = append(ended, f.Secret.Replaced)
 		}

@@ -32,6 +32,8 @@ type Token struct {
 	Uses     int
 	Policies []string
 	Accessor string
+	// Metadata is known of a token that was looked up by its accessor.
+	Metadata map[string]string
 }
 
 // Login logs in and returns the new token, which c does not use: see WithToken. The

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"time"
 
@@ -57,8 +58,16 @@ func (c *Client) LookupAccessor(ctx context.Context, accessor string) (token Tok
 	token.TTL, _ = secret.TokenTTL()
 	token.Policies, _ = secret.TokenPolicies()
 	token.Renewable, _ = secret.TokenIsRenewable()
+	token.Metadata, _ = secret.TokenMetadata()
 	token.Accessor = accessor
 	return token, true, nil
+}
+
+// Accessors lists the accessors of all tokens. It takes "list" and "sudo" on
+// auth/token/accessors.
+func (c *Client) Accessors(ctx context.Context) ([]string, error) {
+	data, _, err := c.setting(ctx, "listing tokens", "auth/token/accessors", url.Values{"list": {"true"}})
+	return list(data, "keys"), err
 }
 
 // unknownAccessor tells Vault's answer to an accessor that is none, or no longer one.
