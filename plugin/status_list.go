@@ -33,6 +33,9 @@ func (l *statusList) take(ctx context.Context, g *gather.Gatherer, chunk []*eso.
 		return err
 	}
 	l.looked += len(chunk)
+	if cap(l.items) == 0 && left > 0 && !l.problems {
+		l.items = make([]MappingStatus, 0, int64(l.looked)+min(left, 1<<16)) // growing, it would be held twice
+	}
 	l.items = append(l.items, items...)
 	if left == 0 || !l.people {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -82,10 +83,10 @@ func (l *MappingStatusList) DeepCopyObject() runtime.Object {
 func mappingStatus(o gather.Overview) MappingStatus {
 	es := o.Mapping
 	s := MappingStatus{
-		Namespace: es.Namespace, Name: es.Name, Store: StoreName{o.Store.Kind, o.Store.Name},
-		Ready: o.Ready, Reason: o.Reason, Message: o.Message, LastSync: timeOf(o.LastSync), NextSync: timeOf(o.NextSync),
+		Namespace: once(es.Namespace), Name: es.Name, Store: StoreName{once(o.Store.Kind), once(o.Store.Name)},
+		Ready: once(o.Ready), Reason: once(o.Reason), Message: once(o.Message), LastSync: timeOf(o.LastSync), NextSync: timeOf(o.NextSync),
 		Secret: SecretStatus{Name: es.TargetName()}, Sources: []SourceVersion{}, Controller: o.Controller,
-		Policy: string(es.CreationPolicy()), Interval: interval(es),
+		Policy: once(string(es.CreationPolicy())), Interval: once(interval(es)),
 	}
 	if o.Secret.Known {
 		exists, keys := o.Secret.Value.Exists, o.Secret.Value.Keys
@@ -107,6 +108,10 @@ func mappingStatus(o gather.Overview) MappingStatus {
 	s.ConsumersError = o.Consumers.Why
 	return s
 }
+
+// once holds a word that many rows have once: each row of a long list is kept until
+// the last is known.
+func once(word string) string { return unique.Make(word).Value() }
 
 // interval is how often the mapping refreshes, in its author's words.
 func interval(es *eso.ExternalSecret) string {
