@@ -144,8 +144,7 @@ func TestExplainNeedsNoCluster(t *testing.T) {
 
 // Where several stores are checked, every line says which one it is about.
 func TestDiagnosisOfSeveralStoresNamesThem(t *testing.T) {
-	r := diagnose.Report{Namespace: "prod", Name: "api-db"}
-	for _, f := range []diagnose.Finding{
+	r := diagnose.Report{Namespace: "prod", Name: "api-db", Checks: []diagnose.Finding{
 		{Code: "VS301", Group: diagnose.GroupStore, Subject: "SecretStore/prod/vault", Status: diagnose.StatusOK, Message: "SecretStore/vault exists"},
 		{Code: "VS301", Group: diagnose.GroupStore, Subject: "ClusterSecretStore/other", Status: diagnose.StatusOK, Message: "ClusterSecretStore/other exists"},
 		{Code: "VS402", Group: diagnose.GroupVault, Subject: "SecretStore/prod/vault", Status: diagnose.StatusOK, Message: "reachable"},
@@ -153,9 +152,7 @@ func TestDiagnosisOfSeveralStoresNamesThem(t *testing.T) {
 		{Code: "VS504", Group: diagnose.GroupAuth, Subject: "kv/data/db", Status: diagnose.StatusOK, Message: "\"read\" on kv/data/db"},
 		{Code: "VS504", Group: diagnose.GroupAuth, Subject: "kv/data/mq", Status: diagnose.StatusSkip, Message: "skipped: needs VS402"},
 		{Code: "VS608", Group: diagnose.GroupPath, Status: diagnose.StatusSkip, Message: "skipped: needs VS402"},
-	} {
-		r.Checks = append(r.Checks, f)
-	}
+	}}
 	var out bytes.Buffer
 	diagnosisPrinter{out: &out, mark: plainMark}.report(r)
 	want := `
