@@ -93,7 +93,7 @@ func (l *loop) doubt(g *group, down bool) {
 func (l *loop) storeUp(name string) {
 	for _, g := range l.groups {
 		if g.has(name) {
-			g.breaker = breaker{since: time.Now()}
+			g.breaker.up(time.Now())
 			l.drain(g)
 		}
 	}
@@ -105,7 +105,7 @@ func (l *loop) storeUp(name string) {
 func (l *loop) storeChanged(name, namespace string) {
 	for _, e := range l.mappings {
 		if g := l.group(e.group); g.has(name) && (namespace == "" || e.key.Namespace == namespace) {
-			g.breaker = breaker{since: time.Now()}
+			g.breaker.up(time.Now())
 			l.contentChanged(e)
 			l.nudge()
 		}
