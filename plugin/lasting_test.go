@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -182,7 +183,9 @@ func TestEventsWatchTellsOfANamespaceThatFails(t *testing.T) {
 	if _, err := clients.ClusterSecretStores().Create(t.Context(), store, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = clients.ClusterSecretStores().Delete(t.Context(), store.Name, metav1.DeleteOptions{}) })
+	t.Cleanup(func() {
+		_ = clients.ClusterSecretStores().Delete(context.Background(), store.Name, metav1.DeleteOptions{})
+	})
 	es, err := clients.ExternalSecrets(namespace).Get(t.Context(), "api-db", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)

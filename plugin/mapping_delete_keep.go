@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,21 +80,28 @@ func ownedAs(o metav1.OwnerReference, name string) bool {
 // letGo removes what names the mapping, which is gone, from the Secret that stays.
 func (m *mappingDelete) letGo(ctx context.Context, secret metav1.ObjectMeta, mapping string) error {
 	name := secret.Namespace + "/" + secret.Name
+	if m.dryRun == "none" {
+		if _, err := m.clients.ExternalSecrets(secret.Namespace).Get(ctx, mapping, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return cmp.Or(err, fmt.Errorf("somebody made ExternalSecret %s/%s anew meanwhile, so Secret %s is left to it", secret.Namespace, mapping, name))
+		}
+	}
 	now, err := m.clients.Secrets(secret.Namespace).Get(ctx, secret.Name, metav1.GetOptions{})
 	switch {
 	case err != nil:
 		return fmt.Errorf("the ExternalSecret is gone, and Secret %s could not be looked at: %w", name, err)
 	case now.UID != secret.UID:
 		return fmt.Errorf("the ExternalSecret is gone, and Secret %s was made anew by somebody else meanwhile", name)
+	case slices.ContainsFunc(now.OwnerReferences, func(o metav1.OwnerReference) bool { return o.Kind == eso.KindExternalSecret && o.Name != mapping }):
+		return fmt.Errorf("the ExternalSecret is gone, and Secret %s is another ExternalSecret's by now", name)
 	}
 	metadata := map[string]any{
-		"uid":         now.UID,
+		"uid": now.UID, "resourceVersion": now.ResourceVersion,
 		"labels":      map[string]any{eso.LabelManaged: nil, eso.LabelCreatedBy: nil},
 		"annotations": map[string]any{eso.AnnotationDataHash: nil, eso.AnnotationSource: nil},
 	}
 	gone := func(o metav1.OwnerReference) bool { return ownedAs(o, mapping) }
 	if slices.ContainsFunc(now.OwnerReferences, gone) { // or the garbage collector would take it after its owner
-		metadata["resourceVersion"], metadata["ownerReferences"] = now.ResourceVersion, slices.DeleteFunc(slices.Clone(now.OwnerReferences), gone)
+		metadata["ownerReferences"] = slices.DeleteFunc(slices.Clone(now.OwnerReferences), gone)
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": metadata})
 	if err != nil {

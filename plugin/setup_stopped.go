@@ -23,14 +23,19 @@ func (s *setupOptions) stopped(err error) error {
 	return fail(fmt.Errorf("%w; %s", err, s.state(at.Step.Part, at.Left)), cmp.Or(hint, "mend this and run the same command again, which goes on from here"))
 }
 
+func (s *setupOptions) hasDone(part bootstrap.Part) bool {
+	_, done := s.done[part]
+	return done
+}
+
 // state says what the steps that are done left, and what may be left of the one that
 // failed.
 func (s *setupOptions) state(at bootstrap.Part, left string) string {
 	changed := len(s.done)
-	if _, checked := s.done[bootstrap.PartVerify]; checked {
+	if s.hasDone(bootstrap.PartVerify) {
 		changed--
 	}
-	_, switched := s.done[bootstrap.PartStore]
+	switched := s.hasDone(bootstrap.PartStore)
 	state := "the steps above stay done, and the store still logs in as before"
 	switch {
 	case s.dryRun != "none", changed == 0 && left == "":
@@ -43,6 +48,8 @@ func (s *setupOptions) state(at bootstrap.Part, left string) string {
 		state = "what was removed above is gone, and the rest stays"
 	case switched:
 		state = "the steps above stay done, and the store has its new login"
+	case s.hasDone(bootstrap.PartCredential):
+		state = "the steps above stay done, and the store logs in as before, with what its Secret holds now"
 	}
 	if left != "" {
 		state = left + "; " + state

@@ -122,6 +122,7 @@ func (c *carrying) old(ctx context.Context) error {
 	}
 	ended := c.s.replaced(c.p, *c.f)
 	if c.s.Method == MethodToken {
+		c.left.is("the replaced token has not ended")
 		if err := wait(ctx, c.Grace); err != nil {
 			return err
 		}

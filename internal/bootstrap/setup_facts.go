@@ -90,8 +90,8 @@ type Facts struct {
 
 	// Token is what the credential of method token is, nil when it has ended.
 	Token *vault.Token
-	// Strays are the accessors of tokens that setup made for the store and no Secret
-	// holds; StraysUnknown says why they could not be looked for.
+	// Strays are the accessors of tokens that setup made for the store and its Secret does
+	// not name; StraysUnknown says why they could not be looked for.
 	Strays        []string
 	StraysUnknown string
 

@@ -55,6 +55,10 @@ func PlanRemove(s Setup, f Facts) (Plan, error) {
 		gone(PartRole, fmt.Sprintf("role auth/%s/role/%s", s.AuthPath, s.Role))
 		p.notice("tokens that the role gave live on until their end, " + span(have.TTL) + " at most unless renewed; without the policy they may do nothing")
 	}
+	planStrays(&p, s, f)
+	if f.StraysUnknown != "" {
+		p.notice("whether setup made tokens for the store that its Secret does not name is not known: " + f.StraysUnknown)
+	}
 	if tokens := s.madeTokens(f); len(tokens) > 0 {
 		gone(PartOld, count(len(tokens), "token")+" of the store")
 	}
@@ -216,7 +220,11 @@ func (g Ground) Remove(ctx context.Context, p Plan, f Facts, how Carry) error {
 			err = g.removeInVault(ctx, s, step, f)
 		}
 		if err != nil {
-			return stopped(step, err, leaving{})
+			left := leaving{}
+			if step.Part == PartOld {
+				left.is("not all of the tokens have ended")
+			}
+			return stopped(step, err, left)
 		}
 		how.Say(step, nil)
 	}

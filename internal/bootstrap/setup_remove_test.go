@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -102,13 +103,19 @@ func TestNeverRemovesALoginThatAnotherNamespaceUses(t *testing.T) {
 	}
 	// The same for one who may look into both namespaces alone, with and without the flag.
 	two := s.as("two-namespaces", reading, own, other)
+	lists := "lists-namespaces-of-" + own
+	t.Cleanup(func() {
+		rbac := s.sb.Client().RbacV1()
+		_ = rbac.ClusterRoles().Delete(context.Background(), lists, metav1.DeleteOptions{})
+		_ = rbac.ClusterRoleBindings().Delete(context.Background(), lists, metav1.DeleteOptions{})
+	})
 	if _, err := s.sb.Client().RbacV1().ClusterRoles().Create(t.Context(), &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: "lists-namespaces"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list"}}},
+		ObjectMeta: metav1.ObjectMeta{Name: lists}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"list"}}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.sb.Client().RbacV1().ClusterRoleBindings().Create(t.Context(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "lists-namespaces"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "lists-namespaces"},
+		ObjectMeta: metav1.ObjectMeta{Name: lists}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: lists},
 		Subjects: []rbacv1.Subject{{Kind: "User", APIGroup: rbacv1.GroupName, Name: "two-namespaces"}},
 	}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

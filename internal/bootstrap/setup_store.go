@@ -190,9 +190,7 @@ func loginLines(a *eso.VaultAuth) []string {
 
 // planOld plans the end of credentials that this setup's own took the place of.
 func planOld(p *Plan, s Setup, f Facts) {
-	if f.StraysUnknown != "" {
-		p.notice("whether a token of a run that broke off lives on is not known: " + f.StraysUnknown)
-	}
+	planStrays(p, s, f)
 	n := len(s.replaced(*p, f))
 	if n == 0 {
 		return
@@ -204,9 +202,6 @@ func planOld(p *Plan, s Setup, f Facts) {
 	step := Step{Part: PartOld, Action: Delete, Target: count(n, "replaced secret_id")}
 	if s.Method == MethodToken {
 		step.Target = "the replaced token"
-		if len(f.Strays) > 0 {
-			step.Target, step.Why = count(n, "token"), "replaced, or made by a run that broke off"
-		}
 	}
 	p.add(step)
 }
@@ -230,7 +225,6 @@ func (s Setup) replaced(p Plan, f Facts) []string {
 			}
 		}
 	case MethodToken:
-		ended = append(ended, f.Strays...)
 		if f.Secret.Replaced != "" {
 			ended = append(ended, f.Secret.Replaced)
 		}

@@ -64,6 +64,7 @@ func (i *impatient) RoundTrip(request *http.Request) (*http.Response, error) {
 		defer giveUp(nil)
 		return nil, cause(ctx, err)
 	}
+	timer.Reset(i.patience) // the head came; the body's silence counts anew
 	answer.Body = &attended{ReadCloser: answer.Body, ctx: ctx, timer: timer, patience: i.patience, done: sync.OnceFunc(func() {
 		timer.Stop()
 		giveUp(nil)
