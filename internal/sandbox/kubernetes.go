@@ -75,7 +75,8 @@ func (s *Sandbox) startAPIServer(ctx context.Context) error {
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-key-file="+s.path("pki", "sa.key"), "--service-account-signing-key-file="+s.path("pki", "sa.key"),
 		"--authorization-mode=Node,RBAC", "--profiling=false",
-		"--audit-policy-file="+s.path("audit-policy.yaml"), "--audit-log-path="+s.KubernetesAuditLog())
+		"--audit-policy-file="+s.path("audit-policy.yaml"), "--audit-log-path="+s.KubernetesAuditLog(),
+		"--audit-log-maxsize=100000") // MB: requests are counted in it, so it must not be rotated
 	if err != nil {
 		return err
 	}
