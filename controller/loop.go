@@ -36,7 +36,6 @@ type loop struct {
 	users    map[object][]*entry
 	brake    brake
 	restarts *restarts // nil: no workload is ever restarted
-	failed   int       // mappings that failed, for --once
 
 	inFlight sync.WaitGroup
 }
@@ -96,8 +95,12 @@ func gather(ctx context.Context) {
 	}
 }
 
-// once runs one pass over everything, due or not, and returns how many mappings
-// failed.
+// onceMore is how often --once passes again over what was sent back: picked for a store
+// that was down, which came up again meanwhile.
+const onceMore = 3
+
+// once runs one pass over everything, due or not, and returns how many mappings are not
+// synced.
 func (l *loop) once(ctx context.Context) int {
 	now := time.Now()
 	l.start(now)
@@ -106,12 +109,28 @@ func (l *loop) once(ctx context.Context) int {
 		e.force, e.look = true, true
 	}
 	l.mu.Unlock()
-	l.pass(ctx, now, l.take(now))
-	l.inFlight.Wait()
+	due := l.take(now)
+	for more := 0; more <= onceMore && len(due.mappings)+len(due.stores) > 0; more++ {
+		l.pass(ctx, now, due)
+		l.inFlight.Wait()
+		now = time.Now()
+		due = l.takeForced(now)
+	}
 	l.restartAll(ctx)
+	return l.unsynced()
+}
+
+// unsynced counts the mappings that failed, or were picked and never had their turn.
+func (l *loop) unsynced() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failed
+	n := 0
+	for _, e := range l.mappings {
+		if e.last.failures > 0 || e.running {
+			n++
+		}
+	}
+	return n
 }
 
 // pass is one round. It does not wait for what it starts: a slow store keeps its own

@@ -186,9 +186,6 @@ func (l *loop) settle(t task, o engine.Outcome) {
 	t.entry.settle(t.es, o, t.before, t.at)
 	l.mark(t.entry)
 	l.owing(t, o)
-	if o.Err != nil && !o.Skipped {
-		l.failed++
-	}
 	if kind := downKind(o); kind != "" {
 		t.group.breaker.down(kind, t.at, time.Now())
 		l.doubt(t.group, true)

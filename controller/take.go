@@ -52,6 +52,20 @@ func (l *loop) takeMarked(now time.Time) taken {
 	return l.pick(slices.Values(marked), now)
 }
 
+// takeForced picks what is to be synced whatever its schedule says.
+func (l *loop) takeForced(now time.Time) taken {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.marked = nil
+	return l.pick(func(yield func(*entry) bool) {
+		for _, e := range l.mappings {
+			if e.force && !yield(e) {
+				return
+			}
+		}
+	}, now)
+}
+
 // pick takes what is due, new and changed mappings first, and marks it as running. What
 // shares a read comes one after the other, so that the answer need not be kept for long.
 func (l *loop) pick(entries iter.Seq[*entry], now time.Time) taken {

@@ -112,3 +112,25 @@ func TestAskedForWhileItWaits(t *testing.T) {
 		t.Errorf("picked while it is synced: %+v", again)
 	}
 }
+
+// Under --once nothing that was sent back is taken for synced: it has another pass, or is
+// counted.
+func TestWhatIsSentBackIsNotForgotten(t *testing.T) {
+	l, _, one := queued(t)
+	one.urgent = true
+	one.group.breaker.down(kv.Sealed, one.at, one.at.Add(time.Millisecond))
+	one.group.breaker.up(one.at.Add(2 * time.Millisecond))
+	if l.turn(&one) {
+		t.Fatal("it runs in a pass that knows its store as down")
+	}
+	again := l.takeForced(noon().Add(time.Second)).mappings
+	if len(again) != 1 {
+		t.Fatalf("picked %+v", again)
+	}
+	if n := l.unsynced(); n != 1 {
+		t.Errorf("%d are not synced, want the one that waits", n)
+	}
+	if !l.turn(&again[0]) {
+		t.Error("it never has its turn")
+	}
+}
